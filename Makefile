@@ -1,0 +1,90 @@
+# The one set of recipes for people and for CI. Each target does its own set-up.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+READY := .venv/.installed
+TESTS := tests/unit tests/property tests/golden tests/topology tests/broker
+
+# The first Python on the path that is new enough, whatever it is called there.
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+endif
+
+.PHONY: help
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: broker-needs $(READY)  ## A broker, two workers, the synthesised history, the four tables (ARGS=--exit: end when they agree)
+	@$(BIN)/utresa demo $(ARGS)
+
+.PHONY: test
+test: broker-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker
+	$(BIN)/pytest $(TESTS) $(ARGS)
+
+.PHONY: unit
+unit: $(READY)  ## The tests of the rules alone, in under a minute
+	$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: lint
+lint: $(READY)  ## ruff, mypy and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY)  ## Put the code into its form, and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(READY)  ## Renew requirements.lock from pyproject.toml (ARGS=--upgrade: newest versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group dev --output-file requirements.lock $(ARGS) pyproject.toml
+
+.PHONY: broker-start
+broker-start: broker-needs $(READY)  ## Start the local Kafka, or say where it runs
+	@$(BIN)/utresa broker start
+
+.PHONY: broker-stop
+broker-stop: $(READY)  ## Stop the local Kafka; its data stay
+	@$(BIN)/utresa broker stop
+
+.PHONY: ci
+ci:  ## What CI runs
+	@.ci/run
+
+.PHONY: clean
+clean:  ## Stop the local Kafka and remove all that make has made
+	@if [ -x $(BIN)/utresa ]; then $(BIN)/utresa broker stop; fi
+	rm -rf build dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Java and Maven are asked for by the targets that start a broker, and before anything is downloaded.
+.PHONY: broker-needs
+broker-needs: python-needs
+	@if [ -z "$$UTRESA_KAFKA" ]; then $(PYTHON) connectors/utresa_connectors/local_broker.py; fi
+
+.PHONY: python-needs
+python-needs:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or newer is missing. Debian: sudo apt-get install python3 python3-venv; macOS: brew install python" >&2; \
+		exit 1; \
+	fi
+
+$(READY): .venv/.locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A new lock gets a new environment, so that nothing is in it that the lock does not name.
+.venv/.locked: requirements.lock | python-needs
+	@echo "Setting up .venv from requirements.lock …"
+	@$(PYTHON) -m venv --clear .venv || { \
+		echo "Python's venv module is missing. Debian: sudo apt-get install python3-venv; macOS: brew install python" >&2; \
+		exit 1; \
+	}
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@touch $@

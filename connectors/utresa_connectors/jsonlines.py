@@ -1,0 +1,99 @@
+"""Events as JSON lines (contract, section 3): one object a line, enums by name, dates as ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from utresa.codec import RECORDS, Refused, accept, check_source, instant
+from utresa.domain.records import Event, FeedStatus, Record
+from utresa.topics import INPUT_TOPICS
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A line before its value is read. Of the headers ce_id and ce_time must be there."""
+
+    topic: str
+    key: str
+    headers: dict[str, str]
+    value: msgspec.Raw
+
+
+class BadLine(NamedTuple):
+    """A line that was refused: its number from 1, the reason and where in the line."""
+
+    number: int
+    reason: str
+    place: str
+
+
+def _object_like(record: type[Record | FeedStatus]) -> type[msgspec.Struct]:
+    """The record's twin that reads JSON objects: records themselves are arrays, as they are kept in rows."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        (field.name, field.type) if field.required else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(record)
+    ]
+    return msgspec.defstruct(record.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+_LINE = msgspec.json.Decoder(Line)
+_VALUES: Mapping[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(_object_like(record)) for name, record in RECORDS.items()
+}
+_PLACE = re.compile(r"at `([^`]*)`")
+_FIELD = re.compile(r"field `([a-z_]{1,40})`")
+
+
+def read(lines: Iterable[bytes]) -> Iterator[Event | FeedStatus | BadLine]:
+    """Every line as an event, or as what is wrong with it; empty lines are passed over."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield parse(line)
+            except Refused as refused:
+                yield BadLine(number, refused.reason, refused.field)
+
+
+def parse(line: bytes) -> Event | FeedStatus:
+    """One line as an event. Raises Refused."""
+    try:
+        head = _LINE.decode(line)
+    except msgspec.ValidationError as error:
+        raise _refused(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("not-json") from None
+    topic = INPUT_TOPICS.get(head.topic)
+    if topic is None or topic.record is None:
+        raise Refused("unknown-topic", "topic")
+    ce_id, ce_time = head.headers.get("ce_id"), head.headers.get("ce_time")
+    if not ce_id or not ce_time:
+        raise Refused("missing-header", "ce_time" if ce_id else "ce_id")
+    check_source(head.headers.get("ce_source", ""), topic)
+    try:
+        moment = instant(ce_time)
+    except (ValueError, OverflowError):
+        raise Refused("bad-header", "ce_time") from None
+    try:
+        twin = _VALUES[topic.record].decode(head.value)
+    except msgspec.ValidationError as error:
+        raise _refused(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("not-json", "value") from None
+    record = RECORDS[topic.record](**msgspec.structs.asdict(twin))
+    return accept(topic, head.key, ce_id, moment, record)
+
+
+def _refused(error: msgspec.ValidationError) -> Refused:
+    """msgspec's words as a reason and a place; never the value, which may be about a person."""
+    text = str(error)
+    place = found[1] if (found := _PLACE.search(text)) else ""
+    field = found[1] if (found := _FIELD.search(text)) else ""
+    where = ".".join(part for part in (place.removeprefix("$").lstrip("."), field) if part)
+    if text.startswith("Object contains unknown field"):
+        return Refused("unknown-field", where)
+    if text.startswith("Object missing required field"):
+        return Refused("missing-field", where)
+    return Refused("invalid-value", where)

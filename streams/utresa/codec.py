@@ -1,0 +1,219 @@
+"""From bytes to events and back: Confluent wire format, CloudEvents headers, and what the contract demands of both.
+
+A record that breaks a rule is `Refused` with a reason of a closed set; the text of a refusal names the field and
+never a value, since a value may be about a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import msgspec
+import pycountry
+from fastavro import schemaless_reader, schemaless_writer
+from utresa_schemas import by_id, by_name
+
+from utresa.domain import records
+from utresa.domain.exits import KINDS
+from utresa.domain.records import Decision, Event, FeedStatus, Record, TransportOutcome, TravelOrder
+from utresa.topics import AGENCIES, INPUT_TOPICS, Topic
+
+REASONS: Mapping[str, str] = {
+    "missing-value": "An input topic has no tombstones: withdraw a registration by a revision with retracted = true.",
+    "not-wire-format": "Send the magic byte 0, the schema's id in four bytes, then the Avro body.",
+    "unknown-schema": "Write with a schema of this version's registry (schemas/utresa_schemas/registry.json).",
+    "wrong-record": "Send each record type to its own topic.",
+    "undecodable": "The body is not what its schema says: check the writer's schema against its id.",
+    "missing-header": "Send ce_id, ce_source, ce_type, ce_time and ce_specversion (CloudEvents, binary mode).",
+    "bad-header": "ce_specversion is 1.0, ce_time an RFC 3339 time with its offset, ce_id not empty.",
+    "wrong-agency": "An agency writes to its own topics only, and decides its own kinds of decision only.",
+    "wrong-partition": "Partition by murmur2 of the key, Kafka's default (librdkafka: partitioner=murmur2_random).",
+    "key-mismatch": "The message's key is the id that the record names.",
+    "not-json": "A line is one JSON object: topic, key, headers, value.",
+    "unknown-topic": "The topic is one of the contract's input topics.",
+    "unknown-field": "Leave out what the schema does not know; it is the allowlist.",
+    "missing-field": "Only nullable fields and those with a default may be left out.",
+    "invalid-value": "The field's value is not of its type or breaks a rule of the contract.",
+}
+COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries) | {"XK"}
+HEADERS = ("ce_id", "ce_source", "ce_type", "ce_time", "ce_specversion")
+
+RECORDS: Mapping[str, type[Record | FeedStatus]] = {
+    name: getattr(records, name) for name in {topic.record for topic in INPUT_TOPICS.values()} if name
+}
+_ARRAYS = {
+    name: [field.name for field in msgspec.structs.fields(kind) if field.type == tuple[str, ...]]
+    for name, kind in RECORDS.items()
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FRACTION = re.compile(r"\.(\d+)")
+
+
+class Refused(Exception):
+    """A record that is not accepted. `reason` is a key of REASONS, `field` where it was found, if that is known."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(f"{reason}: {field}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class Wire(NamedTuple):
+    """A message as it goes over Kafka."""
+
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+def decode(
+    topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]
+) -> Event | FeedStatus:
+    """An input topic's message as an event. Raises Refused."""
+    expected = INPUT_TOPICS[topic]
+    ce_id, ce_time = _envelope(headers, expected)
+    name, fields = _body(value)
+    if name != expected.record:
+        raise Refused("wrong-record")
+    for array in _ARRAYS[name]:
+        fields[array] = tuple(fields[array])
+    try:
+        text = key.decode() if key is not None else None
+    except UnicodeDecodeError:
+        text = None
+    return accept(expected, text, ce_id, ce_time, RECORDS[name](**fields))
+
+
+def accept(topic: Topic, key: str | None, ce_id: str, ce_time: int, record: Record | FeedStatus) -> Event | FeedStatus:
+    """What decoding leaves to check, the same for every way in. Raises Refused."""
+    assert topic.key is not None
+    if not key or getattr(record, topic.key) != key:
+        raise Refused("key-mismatch", topic.key)
+    if isinstance(record, FeedStatus):
+        if record.agency != topic.agency:
+            raise Refused("wrong-agency", "agency")
+        return record
+    if not record.record_id:
+        raise Refused("invalid-value", "record_id")
+    if not record.retracted:
+        _check_content(topic, record)
+    return Event(topic.name, ce_time, ce_id, record)  # type: ignore[arg-type]
+
+
+def encode(topic: str, record: Record | FeedStatus, ce_id: str, ce_time: str) -> Wire:
+    """A record as its agency sends it."""
+    expected = INPUT_TOPICS[topic]
+    assert expected.record is not None and expected.key is not None
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    headers = {
+        "ce_id": ce_id,
+        "ce_source": expected.agency,
+        "ce_type": by_name[expected.record].ce_type,
+        "ce_time": ce_time,
+        "ce_specversion": "1.0",
+    }
+    return Wire(
+        str(fields[expected.key]).encode(),
+        wire_value(expected.record, fields),
+        [(name, text.encode()) for name, text in headers.items()],
+    )
+
+
+def wire_value(name: str, fields: Mapping[str, Any]) -> bytes:
+    """A record of the registry in the Confluent wire format."""
+    schema = by_name[name]
+    body = BytesIO()
+    body.write(b"\0" + schema.id.to_bytes(4, "big"))
+    schemaless_writer(body, schema.parsed, fields)
+    return body.getvalue()
+
+
+def read_value(value: bytes) -> dict[str, Any]:
+    """The fields of a record in the Confluent wire format. Raises Refused."""
+    return _body(value)[1]
+
+
+def instant(text: str) -> int:
+    """An RFC 3339 time as nanoseconds since 1970-01-01T00:00Z: times compare as instants. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its offset from UTC")
+    microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    fraction = _FRACTION.search(text)
+    digits = fraction[1] if fraction else ""
+    return microseconds * 1000 + int(digits[6:9].ljust(3, "0"))
+
+
+def _envelope(headers: Iterable[tuple[str, bytes]], topic: Topic) -> tuple[str, int]:
+    """(ce_id, ce_time), once all five headers are there and speak for the topic's agency."""
+    found = dict(headers)
+    for name in HEADERS:
+        if not found.get(name):
+            raise Refused("missing-header", name)
+    if found["ce_specversion"] != b"1.0":
+        raise Refused("bad-header", "ce_specversion")
+    try:
+        check_source(found["ce_source"].decode(), topic)
+        return found["ce_id"].decode(), instant(found["ce_time"].decode())
+    except UnicodeDecodeError:
+        raise Refused("bad-header", "not UTF-8") from None
+    except (ValueError, OverflowError):
+        raise Refused("bad-header", "ce_time") from None
+
+
+def check_source(source: str, topic: Topic) -> None:
+    """A source that names an agency names the topic's own. Raises Refused."""
+    named = set(AGENCIES) & set(re.split(r"[^a-z]+", source.lower()))
+    if named and topic.agency not in named:
+        raise Refused("wrong-agency", "ce_source")
+
+
+def _body(value: bytes | None) -> tuple[str, dict[str, Any]]:
+    if value is None:
+        raise Refused("missing-value")
+    if len(value) < 5 or value[0] != 0:
+        raise Refused("not-wire-format")
+    schema = by_id.get(int.from_bytes(value[1:5], "big"))
+    if schema is None:
+        raise Refused("unknown-schema")
+    body = BytesIO(value)
+    body.seek(5)
+    try:
+        fields = schemaless_reader(body, schema.parsed, None)
+    except Exception as error:  # foreign bytes make fastavro raise a dozen kinds, down to struct.error
+        raise Refused("undecodable") from error
+    if body.tell() != len(value):
+        raise Refused("undecodable", "trailing bytes")
+    assert isinstance(fields, dict)
+    return schema.name, fields
+
+
+def _check_content(topic: Topic, record: Record) -> None:
+    match record:
+        case Decision():
+            if record.kind not in KINDS[topic.name]:
+                raise Refused("wrong-agency", "kind")
+            _check_countries("home_country", record.home_country)
+            _check_countries("destination_countries", *record.destination_countries)
+            _check_countries("residence_countries", *record.residence_countries)
+            _refuse_sweden("destination_countries", *record.destination_countries)
+        case records.ExitRegistration() | TravelOrder() | TransportOutcome():
+            _check_countries("destination_country", record.destination_country)
+            _refuse_sweden("destination_country", record.destination_country)
+        case records.SisExit():
+            _check_countries("confirming_country", record.confirming_country)
+
+
+def _check_countries(field: str, *countries: str | None) -> None:
+    for country in countries:
+        if country is not None and country not in COUNTRIES:
+            raise Refused("invalid-value", field)
+
+
+def _refuse_sweden(field: str, *countries: str | None) -> None:
+    if "SE" in countries:
+        raise Refused("invalid-value", field)

@@ -1,0 +1,339 @@
+"""From a case's registrations to what can be counted: episodes, accordance, authorities, the counted exit.
+
+The rules are those of the contract's section 2, in its order; § is the report's. `assess` settles all that no
+edition disputes; `counted_exits` and `tax_agency_indicated` settle what an edition's rule decides.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from utresa.domain.case import Case
+from utresa.domain.records import (
+    CaseHandover,
+    Decision,
+    EnforcementCase,
+    Event,
+    ExitRegistration,
+    Record,
+    ReturnCase,
+    SisExit,
+    TransportOutcome,
+    TravelOrder,
+)
+from utresa.domain.territory import area, in_schengen, in_territory
+
+KINDS = {
+    "migrationsverket.decision.v1": {"REMOVAL": "removal", "DUBLIN_TRANSFER": "dublin"},
+    "polisen.decision.v1": {
+        "REFUSAL_OF_ENTRY": "refusal",
+        "COURT_EXPULSION": "court_expulsion",
+        "DUBLIN_TRANSFER": "police_dublin",
+    },
+}
+MIGRATIONSVERKET, POLISEN = "migrationsverket", "polisen"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One exit registration, judged. `episode` is the day on which its episode began."""
+
+    record_id: str
+    registered_by: str
+    exit_on: date
+    registered_on: date
+    episode: date
+    destination: str
+    country: str | None
+    authority: str
+    manner: str | None
+    in_accordance: bool
+    tax_agency_indicated: bool
+    enforceable: bool
+    days_from_decision: int
+
+    @property
+    def preference(self) -> tuple[bool, date, str, str]:
+        """In accordance before not, then the earlier, then the Migration Agency's, then the smaller record_id."""
+        return not self.in_accordance, self.exit_on, self.registered_by, self.record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """The outcome that holds for one travel order."""
+
+    outcome_on: date
+    performed: bool
+    area: str
+    country: str | None
+    reason: str | None
+    charter_id: str | None
+    frontex: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One travel order. Of several with one order_id only the explaining one has the outcome."""
+
+    ordered_on: date
+    cancelled_on: date | None
+    outcome: Transport | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """A case with a decision, judged by every rule that the editions share."""
+
+    case_id: str
+    kind: str
+    decision: Decision
+    exits: list[Exit] = field(default_factory=list)
+    return_cases: list[ReturnCase] = field(default_factory=list)
+    handovers: list[CaseHandover] = field(default_factory=list)
+    enforcement_cases: list[EnforcementCase] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+
+    @property
+    def transports(self) -> list[Transport]:
+        """The transports that were performed."""
+        return [order.outcome for order in self.orders if order.outcome and order.outcome.performed]
+
+
+def assess(case: Case) -> Facts | None:
+    """The case's facts; None without a decision: then the case counts towards nothing yet, and waits."""
+    standing = [event for event in case.events if not event.record.retracted]
+    deciding = the_decision(standing)
+    if deciding is None:
+        return None
+    decision = deciding.record
+    assert isinstance(decision, Decision)
+    facts = Facts(case.case_id, KINDS[deciding.topic][decision.kind], decision)
+    registrations: list[Event] = []
+    orders: list[TravelOrder] = []
+    for event in standing:
+        match event.record:
+            case ExitRegistration():
+                registrations.append(event)
+            case ReturnCase() as return_case:
+                facts.return_cases.append(return_case)
+            case CaseHandover() as handover:
+                facts.handovers.append(handover)
+            case EnforcementCase() as enforcement_case:
+                facts.enforcement_cases.append(enforcement_case)
+            case TravelOrder() as order:
+                orders.append(order)
+    referred = list(records_of(case))
+    if registrations:
+        facts.exits = judge(registrations, facts, [record for record in referred if isinstance(record, SisExit)])
+    if orders:
+        outcomes = [record for record in referred if isinstance(record, TransportOutcome)]
+        facts.orders = match_outcomes(orders, outcomes)
+    return facts
+
+
+def the_decision(events: Iterable[Event]) -> Event | None:
+    """Of several decisions the smallest (decided_on, topic, record_id)."""
+    decisions = (event for event in events if isinstance(event.record, Decision))
+    return min(decisions, key=_decision_order, default=None)
+
+
+def _decision_order(event: Event) -> tuple[date, str, str]:
+    assert isinstance(event.record, Decision)
+    return event.record.decided_on, *event.identity
+
+
+def records_of(case: Case) -> Iterator[Record]:
+    """The SIS exits and outcomes that belong to the case: under the references of which it is the owner."""
+    for reference in case.references:
+        if reference.owner == case.case_id:
+            yield from (event.record for event in reference.events if not event.record.retracted)
+
+
+# Episodes
+
+
+def episode_starts(decision: Decision, enforcement_cases: Iterable[EnforcementCase]) -> list[date]:
+    """The days on which episodes begin: the decision, and each day of meeting again after enforcement (§2.5).
+
+    Reading: should someone be registered as met again before the decision, the episodes still are the distinct
+    days in order; the contract numbers them by time ("the latest episode begun on or before exit_on").
+    """
+    met_again = {one.opened_on for one in enforcement_cases if one.basis == "RE_ENCOUNTER"}
+    return sorted(met_again | {decision.decided_on})
+
+
+def episode_of(day: date, starts: list[date]) -> date:
+    """The latest episode begun on or before the day; before the first, the first."""
+    return starts[max(0, bisect_right(starts, day) - 1)]
+
+
+# Exits
+
+
+def judge(registrations: Iterable[Event], facts: Facts, sis_exits: Iterable[SisExit]) -> list[Exit]:
+    """Every exit registration of the case with its episode, class, accordance and authority."""
+    starts = episode_starts(facts.decision, facts.enforcement_cases)
+    confirmed = {episode_of(sis.exit_on, starts) for sis in sis_exits if sis.left_schengen}
+    police_since = taken_over_on(facts)
+    return [_judged(event, facts, starts, confirmed, police_since) for event in registrations]
+
+
+def _judged(
+    event: Event, facts: Facts, starts: list[date], confirmed: set[date], police_since: date
+) -> Exit:
+    record = event.record
+    assert isinstance(record, ExitRegistration)
+    registered_by = event.topic.partition(".")[0]
+    episode = episode_of(record.exit_on, starts)
+    return Exit(
+        record_id=record.record_id,
+        registered_by=registered_by,
+        exit_on=record.exit_on,
+        registered_on=record.registered_on,
+        episode=episode,
+        destination=destination_class(record, facts.decision),
+        country=record.destination_country,
+        authority=enforcing_authority(record, facts.kind, registered_by, police_since),
+        manner=record.manner,
+        in_accordance=in_accordance(record, facts.decision, confirmed_by_sis=episode in confirmed),
+        tax_agency_indicated=record.evidence == "SKATTEVERKET",
+        enforceable=enforceable(record, facts.decision),
+        days_from_decision=(record.exit_on - facts.decision.decided_on).days,
+    )
+
+
+def destination_class(record: ExitRegistration, decision: Decision) -> str:
+    """Table 1: Okänd, EU-land (inside the territory on exit_on), Hemland, else Tredje land; asked in this order."""
+    country = record.destination_country
+    if country is None:
+        return "unknown"
+    if in_territory(country, record.exit_on):
+        return "eu_country"
+    return "home_country" if country == decision.home_country else "third_country"
+
+
+def in_accordance(record: ExitRegistration, decision: Decision, *, confirmed_by_sis: bool) -> bool:
+    """§2.1: to a country that the decision names, to one where the person may live, or out of Schengen.
+
+    Footnote 3: an unknown destination is in accordance when SIS knows that the person left Schengen.
+    """
+    country = record.destination_country
+    if country is None:
+        return record.evidence == "SIS" or confirmed_by_sis
+    if country in decision.destination_countries or country in decision.residence_countries:
+        return True
+    return not in_schengen(country, record.exit_on)
+
+
+def enforceable(record: ExitRegistration, decision: Decision) -> bool:
+    """§1.2: the decision could be enforced on the day of the exit."""
+    final = decision.final_on is not None and decision.final_on <= record.exit_on
+    return final or decision.immediate_enforcement or decision.withdrawn_application
+
+
+def taken_over_on(facts: Facts) -> date:
+    """The first day of a handover or an enforcement case, in whatever episode; from then the Police enforce."""
+    days = [handover.handed_over_on for handover in facts.handovers]
+    days += [enforcement_case.opened_on for enforcement_case in facts.enforcement_cases]
+    return min(days, default=date.max)
+
+
+def enforcing_authority(record: ExitRegistration, kind: str, registered_by: str, police_since: date) -> str:
+    """Verkställande myndighet: as registered; else the Police when theirs or after a handover; else the Agency."""
+    if kind not in ("removal", "dublin"):
+        return POLISEN
+    if record.enforcing_authority is not None:
+        return record.enforcing_authority.lower()
+    if registered_by == POLISEN or police_since <= record.exit_on:
+        return POLISEN
+    return MIGRATIONSVERKET
+
+
+# What an edition decides
+
+
+Considered = Callable[[Exit], bool]
+
+
+def considered_exits(facts: Facts, considered: Considered) -> dict[date, list[Exit]]:
+    """The registrations that the edition looks at, by episode. Its rule is about kind removal alone (§1.2)."""
+    episodes: dict[date, list[Exit]] = {}
+    for one in facts.exits:
+        if facts.kind != "removal" or considered(one):
+            episodes.setdefault(one.episode, []).append(one)
+    return episodes
+
+
+def counted_exits(facts: Facts, episodes: dict[date, list[Exit]]) -> list[Exit]:
+    """Per episode at most one exit, never on the word of Skatteverket alone (§3.1).
+
+    For kind removal it counts only when in accordance (Table 1); otherwise either way (§3.2: "alla utresor").
+    """
+    counted = []
+    for registrations in episodes.values():
+        seen = [one for one in registrations if not one.tax_agency_indicated]
+        first = min(seen, key=lambda one: one.preference, default=None)
+        if first is not None and (first.in_accordance or facts.kind != "removal"):
+            counted.append(first)
+    return counted
+
+
+def tax_agency_indicated(facts: Facts, episodes: dict[date, list[Exit]]) -> list[Exit]:
+    """§3.1: the earliest registration of each episode of which nothing but Skatteverket's indications is known.
+
+    Reading: of several on the earliest day the Migration Agency's stands for the episode, then the smaller record_id.
+    """
+    if facts.kind not in ("removal", "dublin"):
+        return []
+    return [
+        min(registrations, key=lambda one: (one.exit_on, one.registered_by, one.record_id))
+        for registrations in episodes.values()
+        if all(one.tax_agency_indicated for one in registrations)
+    ]
+
+
+# Transports
+
+
+def match_outcomes(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome]) -> list[Order]:
+    """Each order with its outcome.
+
+    Of several orders with one order_id the smallest (ordered_on, record_id) explains the outcome, each is an
+    order. Of several outcomes the later outcome_on holds, then the greater record_id.
+    """
+    holding: dict[str, TransportOutcome] = {}
+    for outcome in sorted(outcomes, key=lambda one: (one.outcome_on, one.record_id)):
+        holding[outcome.order_id] = outcome
+    matched = []
+    for order in sorted(orders, key=lambda one: (one.ordered_on, one.record_id)):
+        held = holding.pop(order.order_id, None)
+        matched.append(Order(order.ordered_on, order.cancelled_on, _transport(held, order) if held else None))
+    return matched
+
+
+def _transport(outcome: TransportOutcome, order: TravelOrder) -> Transport:
+    country = outcome.destination_country or order.destination_country
+    return Transport(
+        outcome_on=outcome.outcome_on,
+        performed=outcome.performed,
+        area=area(country, outcome.outcome_on),
+        country=country,
+        reason=outcome.reason,
+        charter_id=outcome.charter_id,
+        frontex=outcome.frontex,
+    )
+
+
+def handover_reason(facts: Facts, received: EnforcementCase) -> str | None:
+    """The reason of the latest CaseHandover on or before the case was opened, else of the earliest (§3.1.2).
+
+    Reading: of several on one day the greater record_id is the later.
+    """
+    ordered = sorted(facts.handovers, key=lambda one: (one.handed_over_on, one.record_id))
+    if not ordered:
+        return None
+    before = [one for one in ordered if one.handed_over_on <= received.opened_on]
+    return (before[-1] if before else ordered[0]).reason

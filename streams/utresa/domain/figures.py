@@ -1,0 +1,193 @@
+"""Figures: what a case contributes, how contributions add up, and how sums become what is published.
+
+A contribution is a number in a *cell*: (measure, year, dimensions, part). Cells only ever add up, so a partition's
+figures are the sum of its cases' and the country's the sum of the partitions'. What does not add up is settled at
+the end, by `published`: a mean from its sum and count, a stock from its flows, a charter from its passengers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from operator import attrgetter
+from typing import NamedTuple
+
+from utresa.domain.case import Case
+from utresa.domain.editions import Edition, Measure
+from utresa.domain.exits import Facts, assess, considered_exits, counted_exits, tax_agency_indicated
+
+
+class Cell(NamedTuple):
+    """Where a contribution is added. `part` tells apart what one figure is made of: "" its count, "sum" its sum,
+    else the charter. `dims` are in the order of the measure's dimensions."""
+
+    measure: str
+    year: int
+    dims: tuple[str, ...]
+    part: str = ""
+
+
+class Key(NamedTuple):
+    """A published figure of one edition."""
+
+    measure: str
+    year: int
+    dims: tuple[str, ...]
+
+
+class Figure(NamedTuple):
+    """A published value: whole units, or for a mean tenths with its count and sum."""
+
+    value: int
+    count: int | None = None
+    sum: int | None = None
+
+
+Tally = Counter[Cell]
+
+
+def contributions(case: Case, edition: Edition) -> Tally:
+    """What the case adds to the edition's cells: a function of its latest, unretracted records alone (law 2).
+
+    The contract's horizon bounds the stock only, and is applied by `published`: a case contributes the flows.
+    """
+    facts = assess(case)
+    return Tally() if facts is None else contributions_of(facts, edition)
+
+
+def contributions_of(facts: Facts, edition: Edition) -> Tally:
+    """The same for a case that is assessed already: the editions share one assessment."""
+    tally = Tally()
+    populations = _populations(facts, edition)
+    for measure in edition.measures:
+        items = populations[measure.counts]
+        if not items or (measure.kinds and facts.kind not in measure.kinds):
+            continue
+        for item in items:
+            if measure.where is None or measure.where(facts, item):
+                for cell, amount in _cells(measure, facts, item):
+                    tally[cell] += amount
+    return tally
+
+
+def _populations(facts: Facts, edition: Edition) -> Mapping[str, list[object]]:
+    """What measures count: the case's facts, and the exits that the edition sees in them."""
+    episodes = considered_exits(facts, edition.considers)
+    return {
+        "counted": counted_exits(facts, episodes),
+        "indicated": tax_agency_indicated(facts, episodes),
+        "exits": facts.exits,
+        "decisions": [facts.decision],
+        "return_cases": facts.return_cases,
+        "handovers": facts.handovers,
+        "enforcement_cases": facts.enforcement_cases,
+        "orders": facts.orders,
+        "transports": facts.transports,
+    }
+
+
+def _cells(measure: Measure, facts: Facts, item: object) -> Iterator[tuple[Cell, int]]:
+    day: date | None = attrgetter(measure.year_of)(item)
+    if day is None:
+        return
+    dims = tuple(dimension.value(facts, item) for dimension in measure.by)
+    match measure.aggregate:
+        case "count":
+            yield Cell(measure.name, day.year, dims), 1
+        case "mean":
+            yield Cell(measure.name, day.year, dims), 1
+            yield Cell(measure.name, day.year, dims, "sum"), attrgetter(measure.sum_of)(item)
+        case "stock":
+            closed: date | None = attrgetter(measure.until)(item)
+            if closed is None or closed.year > day.year:
+                yield Cell(measure.name, day.year, dims), 1
+            if closed is not None and closed.year > day.year:
+                yield Cell(measure.name, closed.year, dims), -1
+        case "charters" | "charter_passengers":
+            yield Cell(measure.name, day.year, dims, attrgetter("charter_id")(item)), 1
+
+
+def apply(tally: Tally, change: Mapping[Cell, int], sign: int = 1) -> None:
+    """Add a change to the tally, or take it away; cells that become zero are dropped."""
+    for cell, amount in change.items():
+        total = tally[cell] + sign * amount
+        if total:
+            tally[cell] = total
+        else:
+            del tally[cell]
+
+
+def published(tally: Mapping[Cell, int], edition: Edition, horizon: int) -> dict[Key, Figure]:
+    """The edition's figures that are not zero. `horizon` is the last year for which a stock is stated."""
+    cells: dict[str, dict[tuple[int, tuple[str, ...], str], int]] = defaultdict(dict)
+    for (name, year, dims, part), amount in tally.items():
+        cells[name][year, dims, part] = amount
+    figures: dict[Key, Figure] = {}
+    for measure in edition.measures:
+        own = cells.get(measure.name)
+        if own:
+            figures.update(_AGGREGATES[measure.aggregate](measure.name, own, horizon))
+    return {key: figure for key, figure in figures.items() if figure.value or figure.count}
+
+
+_Own = Mapping[tuple[int, tuple[str, ...], str], int]
+_Figures = Iterable[tuple[Key, Figure]]
+
+
+def _count(name: str, own: _Own, _: int) -> _Figures:
+    return ((Key(name, year, dims), Figure(amount)) for (year, dims, _part), amount in own.items())
+
+
+def _mean(name: str, own: _Own, _: int) -> _Figures:
+    """In tenths, rounded half up."""
+    for (year, dims, part), count in own.items():
+        if part == "" and count:
+            total = own.get((year, dims, "sum"), 0)
+            yield Key(name, year, dims), Figure((20 * total + count) // (2 * count), count, total)
+
+
+def _stock(name: str, own: _Own, horizon: int) -> _Figures:
+    """What has come in and not gone out by the end of each year, up to the horizon."""
+    flows: dict[tuple[str, ...], dict[int, int]] = defaultdict(dict)
+    for (year, dims, _part), amount in own.items():
+        flows[dims][year] = amount
+    for dims, by_year in flows.items():
+        stock = 0
+        for year in range(min(by_year), horizon + 1):
+            stock += by_year.get(year, 0)
+            yield Key(name, year, dims), Figure(stock)
+
+
+def _charters(name: str, own: _Own, _: int) -> _Figures:
+    """Distinct charters: one that flew for Frontex for any of its passengers did so for all."""
+    flown = {(year, dims, charter) for (year, dims, charter) in _by_charter(own)}
+    return ((key, Figure(n)) for key, n in Counter(Key(name, year, dims) for year, dims, _c in flown).items())
+
+
+def _charter_passengers(name: str, own: _Own, _: int) -> _Figures:
+    return (
+        (key, Figure(n))
+        for key, n in Counter(
+            {Key(name, year, dims): n for (year, dims, _c), n in _by_charter(own).items()}
+        ).items()
+    )
+
+
+def _by_charter(own: _Own) -> Counter[tuple[int, tuple[str, ...], str]]:
+    """Passengers by year, dimensions and charter, with the charter's own word on Frontex, which is the first
+    dimension of every measure of charters."""
+    frontex = {(year, charter) for (year, dims, charter) in own if dims[0] == "true"}
+    passengers: Counter[tuple[int, tuple[str, ...], str]] = Counter()
+    for (year, (_, *rest), charter), amount in own.items():
+        passengers[year, (str((year, charter) in frontex).lower(), *rest), charter] += amount
+    return passengers
+
+
+_AGGREGATES = {
+    "count": _count,
+    "mean": _mean,
+    "stock": _stock,
+    "charters": _charters,
+    "charter_passengers": _charter_passengers,
+}

@@ -1,0 +1,330 @@
+"""Faust's Kafka transport, handing an agent the records of one partition as one block.
+
+Faust spends 250–500 µs on each record between fetcher and agent. Here those costs are paid once a block, and what
+Faust keeps per offset (acknowledged offsets, gaps, read offsets) is kept as one range per partition:
+
+- a *placement* sets every assigned partition to its committed offset. Only the reading loop places, and never with a
+  fetch in flight, so a fetch cannot undo a seek. A rebalance ends the placement; what was read under it counts for nothing;
+- a block covers the offsets from the end of the block before it to the end of its last record, so offsets that
+  compaction removed are covered by the acknowledgement of the block around them;
+- acknowledged is explicit and contiguous: a block that does not begin where the last one ended stops the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiokafka
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from utresa import logs
+
+log = logs.logger("blocks")
+
+SESSION_TIMEOUT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 2.0
+COMMIT_INTERVAL_SECONDS = 1.0
+# How long the others wait, in a rebalance, for a worker that is finishing its block or loading its rows.
+REBALANCE_TIMEOUT_SECONDS = 60.0
+# A fetch that the broker holds open keeps aiokafka from asking for partitions that have since been drained, so it may
+# not be long: 50 ms is 20 requests a second when idle. (Faust has 1.5 s.)
+FETCH_WAIT_SECONDS = 0.05
+# At most one such piece per partition lies fetched and unread: about 3 500 records of 300 bytes.
+PARTITION_FETCH_BYTES = 1 << 20
+FETCH_BYTES = 16 << 20
+
+
+class EngineError(Exception):
+    """Why the engine stopped. Its text names topics, partitions and offsets, never keys or values: it may be logged."""
+
+
+class BlockSkipped(EngineError):
+    """A block was acknowledged out of turn, so one before it was never handled."""
+
+
+class Record(Protocol):
+    """One record as it was read; aiokafka's ConsumerRecord is one."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive records of one partition, never empty."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+
+
+class BlockMessage(ConsumerMessage):
+    """A block as Faust sees it: one message. It covers the offsets from `first` up to, not including, `end`."""
+
+    def __init__(self, tp: TP, records: Sequence[Any], first: int, placement: int, generation: int) -> None:
+        last = records[-1]
+        super().__init__(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, [],
+            None, Block(tp.topic, tp.partition, records), None, 0, 0, tp, generation_id=generation,
+        )  # fmt: skip
+        self.block = Block(tp.topic, tp.partition, records)
+        self.first = first
+        self.end = last.offset + 1
+        self.placement = placement
+
+
+class BlockConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread with our settings, and commits that may fail without ending the worker."""
+
+    consumer: BlockConsumer
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        # Faust's own assignor, whatever tables there are: it gives a worker the same partitions of every topic.
+        self._assignor = self.app.assignor
+        conf = self.app.conf
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=self.consumer.max_block_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
+            session_timeout_ms=int(SESSION_TIMEOUT_SECONDS * 1000),
+            heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
+            rebalance_timeout_ms=int(REBALANCE_TIMEOUT_SECONDS * 1000),
+        )
+
+    async def place(self) -> dict[TP, int]:
+        """Seek every input partition to its committed offset, or to its beginning, and say where that is.
+
+        Faust's own seek leaves a partition without a commit wherever it was, and so would lose what was dropped.
+        """
+        return dict(await self.call_thread(self._place))
+
+    async def _place(self) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        changelogs = {tp for tp in consumer.assignment() if tp.topic in self.app.tables.changelog_topics}
+        consumer.pause(*changelogs)  # the stores load them; the group has them only to keep them with their inputs
+        inputs = sorted(consumer.assignment() - changelogs)
+        committed = await asyncio.gather(*(consumer.committed(tp) for tp in inputs))
+        offsets = {tp: offset or 0 for tp, offset in zip(inputs, committed, strict=True)}
+        beginning = [tp for tp, offset in offsets.items() if not offset]
+        if beginning:
+            await consumer.seek_to_beginning(*beginning)
+        for tp in offsets.keys() - set(beginning):
+            consumer.seek(tp, offsets[tp])
+        return {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        try:
+            await self._ensure_consumer().commit({driver.ensure_aiokafka_TP(tp): n for tp, n in offsets.items()})
+        except KafkaError as error:
+            self.consumer.commit_failed(error)
+            return False
+        return True
+
+
+class BlockConsumer(driver.Consumer):
+    """Reads blocks, counts which are acknowledged, commits that and nothing else."""
+
+    transport: BlockTransport
+
+    def __init__(self, transport: BlockTransport, *args: Any, **kwargs: Any) -> None:
+        self.max_block_records = transport.max_block_records
+        self.drain_seconds = transport.drain_seconds
+        self._placement = 0
+        self._placed = False
+        self._read: dict[TP, int] = {}  # the offset that the next block begins at
+        self._handled: dict[TP, int] = {}  # every offset below it is handled
+        self._committed: dict[TP, int] = {}
+        self._commit_lock = asyncio.Lock()
+        self._in_hand: set[BlockMessage] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        super().__init__(transport, *args, **kwargs)
+
+    def _new_consumer_thread(self) -> BlockConsumerThread:
+        return BlockConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- reading
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Faust's reading loop: place, fetch, deliver."""
+        self._end_placement()
+        with suppress(ConsumerStoppedError):
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode wants its own Event
+                elif not self._placed:
+                    await self._place()
+                else:
+                    await self._read_once()
+        if not (self.should_stop or fetcher.should_stop):
+            raise EngineError("aiokafka's consumer stopped by itself")
+
+    async def _place(self) -> None:
+        placement = self._placement
+        try:
+            offsets = await self._thread.place()
+        except IllegalStateError:  # a rebalance has taken a partition meanwhile; the next one ends this
+            await self.sleep(0.05)
+            return
+        if placement == self._placement and self.flow_active:
+            self._read, self._handled, self._committed = dict(offsets), dict(offsets), dict(offsets)
+            self._placed = True
+
+    async def _read_once(self) -> None:
+        generation = self.app.consumer_generation_id
+        fetched = await self._fetch()
+        if self.app.consumer_generation_id != generation or not self.flow_active:
+            self._end_placement()
+            return
+        for tp, records in fetched.items():
+            await self._deliver(TP(tp.topic, tp.partition), records, generation)
+            if not self._placed:
+                return
+
+    async def _fetch(self) -> Mapping[TP, Sequence[Any]]:
+        active = frozenset(self._get_active_partitions() & self._read.keys())
+        if not active:  # more workers than partitions; and aiokafka takes an empty set for all of them
+            await self.sleep(0.05)
+            return {}
+        return await self._thread.getmany(set(active), timeout=1.0)
+
+    async def _deliver(self, tp: TP, records: Sequence[Any], generation: int) -> None:
+        message = BlockMessage(tp, records, self._read[tp], self._placement, generation)
+        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        if self.suspend_flow.is_set():  # a rebalance began, and the block may not have reached the agent
+            self._end_placement()
+        elif self._placed:
+            self._read[tp] = message.end
+
+    def _end_placement(self) -> None:
+        self._placement += 1
+        self._placed = False
+        self._read.clear()
+        self._handled.clear()
+
+    async def perform_seek(self) -> None:
+        """Faust's wish to go back to the committed offsets: the reading loop does it before its next fetch."""
+        self._end_placement()
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: a full queue holds the reading loop back. Faust's way costs up to a second when it resumes."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust looks for messages that passed one by one."""
+
+    # -- handling
+
+    def owns(self, message: BlockMessage) -> bool:
+        """Whether the block's partition is still this worker's, without interruption since it was read."""
+        return self._placed and message.placement == self._placement
+
+    @contextmanager
+    def hold(self, message: BlockMessage) -> Iterator[None]:
+        """The block is in hand: a rebalance and a clean stop wait for it."""
+        self._in_hand.add(message)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._in_hand.discard(message)
+            if not self._in_hand:
+                self._idle.set()
+
+    def partitions_in_hand(self) -> Collection[int]:
+        """Partition numbers that a block is being handled for."""
+        return {message.partition for message in self._in_hand}
+
+    def ack(self, message: Any) -> bool:
+        """The block is handled: it may be committed. False, and nothing, when its partition went elsewhere meanwhile.
+
+        Raises BlockSkipped when the block before it was not acknowledged.
+        """
+        if not self.owns(message):
+            return False
+        tp = message.tp
+        if message.first != self._handled[tp]:
+            raise BlockSkipped(f"{tp.topic}/{tp.partition}: {self._handled[tp]} to {message.first} was not handled")
+        self._handled[tp] = message.end
+        message.acked = True
+        return True
+
+    def lag(self, tp: TP) -> int | None:
+        """Records in the partition after the last acknowledged one; None until the broker has said where it ends."""
+        try:
+            end = self._thread.highwater(tp)
+        except IllegalStateError:
+            return None
+        return None if end is None else max(end - self._handled.get(tp, end), 0)
+
+    # -- committing
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what is acknowledged. True when there was something and the broker has it.
+
+        Faust's commit returns without committing when another is under way, and so could leave out the last blocks.
+        """
+        async with self._commit_lock:
+            offsets = {tp: end for tp, end in self._handled.items() if end > self._committed[tp]}
+            if not offsets or not await self._commit(offsets):
+                return False
+            self._committed.update(offsets)
+            return True
+
+    def commit_failed(self, error: KafkaError) -> None:
+        """Harmless: the next commit covers it, and what is read again is merged."""
+        self.transport.on_commit_failed()
+        log.warning("commit-failed", error=type(error).__name__)
+
+    async def wait_empty(self) -> None:
+        """Before a rebalance and at the end: wait for the blocks in hand, at most `drain_seconds`, then commit."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.drain_seconds):
+                await self._idle.wait()
+        await self.commit()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        self._end_placement()
+
+
+class DurableProducer(driver.Producer):
+    """Faust's producer, idempotent and acknowledged by all replicas also without transactions."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class BlockTransport(driver.Transport):
+    """The transport to give to a Faust app."""
+
+    Consumer = BlockConsumer
+    Producer = DurableProducer
+
+    max_block_records = 5000
+    drain_seconds = 30.0
+
+    def on_commit_failed(self) -> None:
+        """Called for every commit that failed."""

@@ -1,0 +1,75 @@
+"""Every metric of a worker, in one class on an injected registry.
+
+Names are `utresa_<noun>_<unit>[_total]` in base units; labels come from closed sets only: topic, partition, table, reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# A block takes milliseconds when records trickle in and about a second when it is full; a write is bounded by its
+# timeout (30 s), a load by its own (300 s).
+BLOCK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+WRITE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+LOAD_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """What a worker counts and measures. One instance a registry; tests give each worker its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self.input_records = self._counter("input_records", "Records of acknowledged blocks", "topic")
+        self.blocks = self._counter("blocks", "Blocks acknowledged", "topic")
+        self.block_seconds = self._histogram(
+            "block_seconds", "Time from taking a block to its acknowledgement", BLOCK_SECONDS, "topic"
+        )
+        self.blocks_abandoned = self._counter(
+            "abandoned_blocks", "Blocks left unacknowledged because their partition went elsewhere", "topic"
+        )
+        self.lag_records = self._gauge(
+            "lag_records", "Records of an input partition not yet acknowledged", "topic", "partition"
+        )
+        self.output_records = self._counter("output_records", "Records that the broker has acknowledged", "topic")
+        self.write_seconds = self._histogram(
+            "write_seconds", "Time until the broker had every record of one write or send", WRITE_SECONDS, "topic"
+        )
+        self.write_failures = self._counter(
+            "write_failures", "Writes and sends that failed; each stops the worker", "topic", "reason"
+        )
+        self.table_rows = self._gauge("table_rows", "Rows held in memory", "table", "partition")
+        self.load_seconds = self._histogram(
+            "load_seconds", "Time to load the partitions of a table from its changelog", LOAD_SECONDS, "table"
+        )
+        self.load_records = self._counter("load_records", "Changelog records read while loading", "table")
+        self.merged_on_load = self._counter(
+            "load_merged_records", "Changelog records merged into a row that was already loaded", "table"
+        )
+        self.tombstones_on_load = self._counter(
+            "load_tombstones", "Changelog records without a value, which never remove a row", "table"
+        )
+        self.rebalances = self._counter("rebalances", "Assignments taken over by this worker")
+        self.commit_failures = self._counter("commit_failures", "Commits that failed; the next one covers them")
+
+    def forget_partition(self, topics: Sequence[str], tables: Sequence[str], partition: int) -> None:
+        """Drop the gauges of a partition that another worker now has, lest two workers report it."""
+        for topic in topics:
+            _remove(self.lag_records, topic, partition)
+        for table in tables:
+            _remove(self.table_rows, table, partition)
+
+    def _counter(self, noun: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"utresa_{noun}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, noun: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"utresa_{noun}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, noun: str, help_text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"utresa_{noun}", help_text, labels, buckets=buckets, registry=self.registry)
+
+
+def _remove(gauge: Gauge, name: str, partition: int) -> None:
+    if (name, str(partition)) in {tuple(sample.labels.values()) for sample in gauge.collect()[0].samples}:
+        gauge.remove(name, str(partition))

@@ -1,0 +1,121 @@
+"""correlate: SIS exits and transport outcomes find their case, in either order, waiting as long as it takes.
+
+Order of effects: dead letters and news to the cases first, then the rows. A crash in between brings the block
+again, and the same news is sent again: it carries the whole reference, and the cases merge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from utresa.codec import Refused, decode
+from utresa.domain.editions import EDITIONS, Edition
+from utresa.domain.records import Event
+from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
+from utresa.engine.blocks import Block
+from utresa.engine.effects import Effects, Message
+from utresa.engine.store import TableSpec
+from utresa.processors.intake import Position, refuse
+from utresa.processors.messages import CaseEvent, decode_link, encode
+from utresa.topics import CASE_EVENT, LINK, PARTIAL, REFERENCE_INPUTS, REFERENCES_CHANGELOG
+
+_decode_row = msgspec.msgpack.Decoder(Reference).decode
+TABLE: TableSpec[Reference] = TableSpec(
+    name="references",
+    topic=REFERENCES_CHANGELOG.name,
+    encode=encode,
+    decode=lambda _key, value: _decode_row(value),
+    merge=merge_references,
+)
+
+
+@dataclass(slots=True)
+class Correlated:
+    """What a block does to the references."""
+
+    rows: dict[bytes, Reference] = field(default_factory=dict)
+    dead_letters: dict[str, list[Message]] = field(default_factory=dict)
+    as_of: date = date.min
+
+
+def correlate(rows: Mapping[bytes, Reference], block: Block) -> Correlated:
+    """The block's claims and records into the references. Pure: `rows` stays as it is."""
+    done = Correlated()
+    for record in block.records:
+        if block.topic == LINK.name:
+            link = decode_link(record.value)
+            kind, id, event, take = link.kind, link.id, link.claim, with_claim
+        else:
+            try:
+                arrived = decode(block.topic, record.key, record.value, record.headers)
+            except Refused as refused:
+                refuse(done.dead_letters, block, record, refused)
+                continue
+            assert isinstance(arrived, Event)
+            key_of = reference_of(arrived)
+            assert key_of is not None
+            (kind, id), event, take = key_of, arrived, with_event
+            done.as_of = max(done.as_of, event.record.revised_on)
+        key = f"{kind}/{id}".encode()
+        before = done.rows.get(key) or rows.get(key) or Reference(kind, id)
+        after = take(before, event)
+        if after != before:
+            done.rows[key] = after
+    return done
+
+
+def news(references: Iterable[Reference]) -> list[Message]:
+    """Each reference as it now is, to every case that names it or once did, once there is something to tell."""
+    return [
+        Message(
+            f"{case_id}/{reference.kind}/{reference.id}".encode(),
+            encode(CaseEvent(case_id, reference)),
+            partition_key=case_id.encode(),
+        )
+        for reference in references
+        if reference.events
+        for case_id in reference.cases
+    ]
+
+
+class Correlate:
+    """The processor: keyed by alert or order id, one row a reference."""
+
+    name = "correlate"
+    topics = (*(topic.name for topic in REFERENCE_INPUTS), LINK.name)
+    tables: tuple[TableSpec[Any], ...] = (TABLE,)
+
+    def __init__(self, editions: Sequence[Edition] = EDITIONS) -> None:
+        """The editions are those whose totals hear of the progress."""
+        self.editions = editions
+        self.rows: dict[int, dict[bytes, Reference]] = {}
+        self.positions: dict[int, Position] = {}
+
+    def assigned(
+        self, partition: int, rows: Mapping[str, dict[bytes, Any]], offsets: Mapping[str, int], epoch: int
+    ) -> None:
+        """A partition is ours."""
+        references = rows[TABLE.name]
+        self.rows[partition] = references
+        as_of = max((reference.as_of for reference in references.values()), default=date.min)
+        self.positions[partition] = Position(self.name, partition, dict(offsets), epoch, as_of)
+
+    def revoked(self, partition: int) -> None:
+        """A partition is another worker's."""
+        del self.rows[partition], self.positions[partition]
+
+    async def on_block(self, block: Block, effects: Effects) -> None:
+        """Decode, correlate, tell, write: the order is the guarantee (see above)."""
+        position = self.positions[block.partition]
+        done = correlate(self.rows[block.partition], block)
+        position.advance(block, done.as_of)
+        for topic, letters in done.dead_letters.items():
+            await effects.send(topic, letters)
+        await effects.send(CASE_EVENT.name, news(done.rows.values()))
+        await effects.write(TABLE.name, block.partition, done.rows)
+        await effects.send(PARTIAL.name, position.messages(self.editions))

@@ -1,0 +1,101 @@
+"""The one registry of topics: what they are called, what they carry, how long they keep it.
+
+Changelog topics carry their literal names too, so a name here is never changed. `utresa topics apply` creates what
+is missing and corrects what differs; nothing else creates a topic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+AGENCIES = ("migrationsverket", "polisen", "kriminalvarden", "sis")
+Policy = Literal["kept", "compacted", "expiring"]
+
+# Workers merge an older row that a paused one wrote late, as long as the newer one is still there: a day is longer
+# than any pause that a session survives. (design.md, section 4)
+MIN_COMPACTION_LAG = timedelta(hours=24)
+DEAD_LETTER_RETENTION = timedelta(days=30)
+RECEIPT_RETENTION = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `record` names the schema of its values (None: internal), `key` the field that is the key."""
+
+    name: str
+    policy: Policy
+    record: str | None = None
+    key: str | None = None
+    retention: timedelta | None = None
+
+    @property
+    def agency(self) -> str:
+        """The first word of the name: of an input topic the only agency that may write it."""
+        return self.name.partition(".")[0]
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's settings, as Kafka spells them."""
+        if self.policy == "compacted":
+            lag_ms = int(MIN_COMPACTION_LAG.total_seconds() * 1000)
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms)}
+        retention_ms = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
+        return {"cleanup.policy": "delete", "retention.ms": str(retention_ms), "retention.bytes": "-1"}
+
+
+def _input(name: str, record: str, key: str = "case_id") -> Topic:
+    return Topic(name, "kept", record, key)
+
+
+CASE_INPUTS = (
+    _input("migrationsverket.decision.v1", "Decision"),
+    _input("migrationsverket.return-case.v1", "ReturnCase"),
+    _input("migrationsverket.case-handover.v1", "CaseHandover"),
+    _input("migrationsverket.exit-registration.v1", "ExitRegistration"),
+    _input("polisen.decision.v1", "Decision"),
+    _input("polisen.enforcement-case.v1", "EnforcementCase"),
+    _input("polisen.exit-registration.v1", "ExitRegistration"),
+    _input("polisen.travel-order.v1", "TravelOrder"),
+)
+REFERENCE_INPUTS = (
+    _input("kriminalvarden.transport-outcome.v1", "TransportOutcome", "order_id"),
+    _input("sis.exit.v1", "SisExit", "sis_alert_id"),
+)
+FEED_STATUS = tuple(_input(f"{agency}.feed-status.v1", "FeedStatus", "agency") for agency in AGENCIES)
+INPUTS = CASE_INPUTS + REFERENCE_INPUTS + FEED_STATUS
+
+# Internal: absolute or merged by their readers, so that a repeated or late one is harmless.
+LINK = Topic("utresa.link.v1", "compacted")
+CASE_EVENT = Topic("utresa.case-event.v1", "compacted")
+PARTIAL = Topic("utresa.partial.v1", "compacted")
+INTERNAL = (LINK, CASE_EVENT, PARTIAL)
+
+STATISTICS = Topic("utresa.statistics.v1", "compacted", "Statistic")
+REPORT = Topic("utresa.report.v1", "kept", "Report")
+MEASURE = Topic("utresa.measure.v1", "compacted", "Measure")
+REVISION = Topic("utresa.revision.v1", "kept", "Revision")
+DISCREPANCY = Topic("utresa.discrepancy.v1", "compacted", "Discrepancy")
+RECEIPTS = tuple(
+    Topic(f"utresa.receipt.{agency}.v1", "expiring", "Receipt", retention=RECEIPT_RETENTION)
+    for agency in AGENCIES
+)
+DEAD_LETTERS = tuple(
+    Topic(f"utresa.dead-letter.{agency}.v1", "expiring", retention=DEAD_LETTER_RETENTION)
+    for agency in AGENCIES
+)
+PUBLISHED = (STATISTICS, REPORT, MEASURE, REVISION, DISCREPANCY, *RECEIPTS, *DEAD_LETTERS)
+
+CASES_CHANGELOG = Topic("utresa-cases-changelog", "compacted")
+REFERENCES_CHANGELOG = Topic("utresa-references-changelog", "compacted")
+TOTALS_CHANGELOG = Topic("utresa-totals-changelog", "compacted")
+CHANGELOGS = (CASES_CHANGELOG, REFERENCES_CHANGELOG, TOTALS_CHANGELOG)
+
+TOPICS = {topic.name: topic for topic in (*INPUTS, *INTERNAL, *PUBLISHED, *CHANGELOGS)}
+INPUT_TOPICS = {topic.name: topic for topic in INPUTS}
+
+
+def dead_letter(topic: str) -> str:
+    """The dead-letter topic of the agency whose topic this is."""
+    return f"utresa.dead-letter.{TOPICS[topic].agency}.v1"
