@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.installed
-TESTS := tests/unit tests/property tests/golden tests/topology tests/broker
+TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/broker
 
 # The first Python on the path that is new enough, whatever it is called there.
 ifndef PYTHON

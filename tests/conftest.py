@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from utresa_connectors import local_broker
 
-# A shared machine stalls at times, and a slow example is not a wrong one; pytest-timeout bounds the whole test.
+# A shared machine stalls at times, and a slow example is not a wrong one; the whole test has its timeout.
 settings.register_profile("utresa", deadline=None)
 settings.load_profile("utresa")
 
@@ -21,7 +21,7 @@ def jars_dir(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config, jars_dir: Path) -> Iterator[str]:
-    """The address of a Kafka: UTRESA_KAFKA where set, else a broker of this test session's own on a free port.
+    """The address of a Kafka: UTRESA_KAFKA where set, else a broker of this session's own on a free port.
 
     Tests name their topics and groups uniquely, since somebody's own Kafka is not emptied.
     """

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from utresa.codec import RECORDS, Refused, accept, check_source, instant
+from utresa.codec import RECORDS, Refused, Wire, accept, check_source, encode, instant
 from utresa.domain.records import Event, FeedStatus, Record
-from utresa.topics import INPUT_TOPICS
+from utresa.topics import INPUT_TOPICS, Topic
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,31 +59,40 @@ def read(lines: Iterable[bytes]) -> Iterator[Event | FeedStatus | BadLine]:
 
 def parse(line: bytes) -> Event | FeedStatus:
     """One line as an event. Raises Refused."""
+    head, topic, record = _line(line)
+    return accept(topic, head.key, head.headers["ce_id"], _instant(head), record)
+
+
+def wire(line: bytes) -> tuple[str, Wire]:
+    """One line as its agency would send it: the topic and the message. Raises Refused."""
+    head, topic, record = _line(line)
+    accept(topic, head.key, head.headers["ce_id"], _instant(head), record)
+    return topic.name, encode(topic.name, record, head.headers["ce_id"], head.headers["ce_time"])
+
+
+def _line(line: bytes) -> tuple[Line, Topic, Record | FeedStatus]:
     try:
         head = _LINE.decode(line)
-    except msgspec.ValidationError as error:
-        raise _refused(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused("not-json") from None
-    topic = INPUT_TOPICS.get(head.topic)
-    if topic is None or topic.record is None:
-        raise Refused("unknown-topic", "topic")
-    ce_id, ce_time = head.headers.get("ce_id"), head.headers.get("ce_time")
-    if not ce_id or not ce_time:
-        raise Refused("missing-header", "ce_time" if ce_id else "ce_id")
-    check_source(head.headers.get("ce_source", ""), topic)
-    try:
-        moment = instant(ce_time)
-    except (ValueError, OverflowError):
-        raise Refused("bad-header", "ce_time") from None
-    try:
+        topic = INPUT_TOPICS.get(head.topic)
+        if topic is None or topic.record is None:
+            raise Refused("unknown-topic", "topic")
+        for name in ("ce_id", "ce_time"):
+            if not head.headers.get(name):
+                raise Refused("missing-header", name)
+        check_source(head.headers.get("ce_source", ""), topic)
         twin = _VALUES[topic.record].decode(head.value)
     except msgspec.ValidationError as error:
         raise _refused(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused("not-json", "value") from None
-    record = RECORDS[topic.record](**msgspec.structs.asdict(twin))
-    return accept(topic, head.key, ce_id, moment, record)
+        raise Refused("not-json") from None
+    return head, topic, RECORDS[topic.record](**msgspec.structs.asdict(twin))
+
+
+def _instant(head: Line) -> int:
+    try:
+        return instant(head.headers["ce_time"])
+    except (ValueError, OverflowError):
+        raise Refused("bad-header", "ce_time") from None
 
 
 def _refused(error: msgspec.ValidationError) -> Refused:

@@ -1,8 +1,8 @@
 """The local Kafka: one real broker on loopback, started, found again and stopped.
 
-Its data directory is all that is remembered of it: `broker.json` names the process and the ports. A process id proves
-nothing by itself, since it may have gone to another program after a crash; a process is the broker only when its command
-line ends with this data directory's configuration.
+Its data directory is all that is remembered of it: `broker.json` names the process and the ports. A process
+id proves nothing by itself, since it may have gone to another program after a crash; a process is the broker
+only when its command line ends with this data directory's configuration.
 
 Standard library only: make runs this file with the system's Python, before anything is installed.
 """
@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 USUAL_PORT = 9092
 OLDEST_JAVA = 17  # Kafka 4's broker
 
-# A start takes about 4 s; after a crash the logs are read through first.
+# A start takes about 4 s; after a crash 12 s, as the dead broker's session of 9 s has to run out.
 START_SECONDS = 90
 STOP_SECONDS = 30
 FORMAT_SECONDS = 60
@@ -88,8 +88,9 @@ def start(
 ) -> Broker:
     """Start the broker of `data_dir`, or find it running, and return once it answers.
 
-    Without `port` it is the one of the last start, else 9092; one that is taken is replaced by a free one, and 0 asks
-    for any. Raises BrokerError when Java or Maven is missing, the jars cannot be fetched, or Kafka does not come up.
+    Without `port` it is the one of the last start, else 9092; a taken one is replaced by a free one, and 0
+    asks for any. Raises BrokerError when Java or Maven is missing, the jars cannot be fetched, or Kafka does
+    not come up.
     """
     data_dir, jars_dir = data_dir.resolve(), jars_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,7 @@ def _command_line(pid: int) -> str:
 
 
 def _launch(data_dir: Path, java: Path, jars: Path) -> int:
-    """Start Kafka in a session of its own, so that Ctrl-C in the terminal does not reach it, and return its pid.
+    """Start Kafka in a session of its own, where a terminal's Ctrl-C does not reach it, and return its pid.
 
     The shell in between ends at once, so that Kafka is nobody's child here and leaves no zombie when it dies.
     """
@@ -299,7 +300,7 @@ def _write_properties(data_dir: Path, ports: _Remembered) -> None:
 
 
 def _format_if_new(data_dir: Path, java: Path, jars: Path) -> None:
-    """Give an empty data directory its cluster id. Kafka writes meta.properties last, so it tells a finished one."""
+    """Give an empty data directory its cluster id. meta.properties is written last: it tells a whole one."""
     if (data_dir / "log" / "meta.properties").exists():
         return
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
@@ -329,7 +330,7 @@ def _java() -> Path:
     if version is None:
         raise BrokerError(f"{java} does not run. {JAVA_REMEDY}")
     if int(version[1]) < OLDEST_JAVA:
-        raise BrokerError(f"{java} is Java {version[1]}, and Kafka needs {OLDEST_JAVA} or newer. {JAVA_REMEDY}")
+        raise BrokerError(f"{java} is Java {version[1]}; Kafka needs {OLDEST_JAVA} or newer. {JAVA_REMEDY}")
     return java
 
 
@@ -371,8 +372,8 @@ def _fetch(home: Path) -> None:
     done = _run(command, home.parent, FETCH_SECONDS)
     if done.returncode != 0:
         raise BrokerError(
-            "Maven could not fetch Kafka's jars. It has to reach Maven Central, or a mirror that its settings.xml "
-            f"names; then start again.\n{_tail(done)}"
+            "Maven could not fetch Kafka's jars. It has to reach Maven Central, or a mirror that its "
+            f"settings.xml names; then start again.\n{_tail(done)}"
         )
     part.replace(home)
 

@@ -88,7 +88,9 @@ def decode(
     return accept(expected, text, ce_id, ce_time, RECORDS[name](**fields))
 
 
-def accept(topic: Topic, key: str | None, ce_id: str, ce_time: int, record: Record | FeedStatus) -> Event | FeedStatus:
+def accept(
+    topic: Topic, key: str | None, ce_id: str, ce_time: int, record: Record | FeedStatus
+) -> Event | FeedStatus:
     """What decoding leaves to check, the same for every way in. Raises Refused."""
     assert topic.key is not None
     if not key or getattr(record, topic.key) != key:

@@ -1,7 +1,8 @@
-"""Structured log lines: JSON, or aligned text on a terminal. One line per block (debug) and per event (info and above).
+"""Structured log lines: JSON, or text on a terminal. One per block (debug) and per event (info and above).
 
-No line carries personal data: names of topics, tables, partitions, offsets, counts and reasons only, never a key, a
-value or the text of an exception that is not the engine's own. `failure` shows such an exception as its type and frames.
+No line carries personal data: names of topics, tables, partitions, offsets, counts and reasons only, never a
+key, a value or the text of an exception that is not the engine's own. `failure` shows such an exception as
+its type and where it was raised.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Any, TextIO
 
 import structlog
 
-# Libraries log whole records at debug, and every rebalance several times over at info.
-_QUIET = ("aiokafka", "faust", "mode", "asyncio")
+# Libraries log whole records at debug, and every rebalance several times over at info. (`utresa.engine`:
+# Faust's services log under the module of their class; the engine's own lines come from `utresa.worker` and
+# so on.)
+_QUIET = ("aiokafka", "faust", "mode", "asyncio", "utresa.engine")
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
-    """Send every log line of the process to `stream` (standard error), from `level` (debug, info, warning, error) up."""
+    """Send log lines of `level` (debug, info, warning, error) and up to `stream`, or standard error."""
     out = stream if stream is not None else sys.stderr
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -52,7 +55,7 @@ def logger(name: str) -> Any:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """An exception as log fields: its type and where it was raised, never its text (which may quote a record)."""
+    """An exception as log fields: its type and frames, never its text, which may quote a record."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "error": type(error).__name__,

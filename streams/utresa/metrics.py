@@ -1,16 +1,18 @@
 """Every metric of a worker, in one class on an injected registry.
 
-Names are `utresa_<noun>_<unit>[_total]` in base units; labels come from closed sets only: topic, partition, table, reason.
+Names are `utresa_<noun>_<unit>[_total]` in base units; labels come from closed sets only: topic, partition,
+table, reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# A block takes milliseconds when records trickle in and about a second when it is full; a write is bounded by its
-# timeout (30 s), a load by its own (300 s).
+# A block takes milliseconds when records trickle in and a tenth of a second when it is full; a write is
+# bounded by its timeout (30 s), a load by its own (300 s).
 BLOCK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 WRITE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
 LOAD_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -32,9 +34,14 @@ class Metrics:
         self.lag_records = self._gauge(
             "lag_records", "Records of an input partition not yet acknowledged", "topic", "partition"
         )
-        self.output_records = self._counter("output_records", "Records that the broker has acknowledged", "topic")
+        self.output_records = self._counter(
+            "output_records", "Records written and sent, that the broker has", "topic"
+        )
         self.write_seconds = self._histogram(
-            "write_seconds", "Time until the broker had every record of one write or send", WRITE_SECONDS, "topic"
+            "write_seconds",
+            "Time until the broker has every record of a write or send",
+            WRITE_SECONDS,
+            "topic",
         )
         self.write_failures = self._counter(
             "write_failures", "Writes and sends that failed; each stops the worker", "topic", "reason"
@@ -51,7 +58,7 @@ class Metrics:
             "load_tombstones", "Changelog records without a value, which never remove a row", "table"
         )
         self.rebalances = self._counter("rebalances", "Assignments taken over by this worker")
-        self.commit_failures = self._counter("commit_failures", "Commits that failed; the next one covers them")
+        self.commit_failures = self._counter("commit_failures", "Commits that failed; the next covers them")
 
     def forget_partition(self, topics: Sequence[str], tables: Sequence[str], partition: int) -> None:
         """Drop the gauges of a partition that another worker now has, lest two workers report it."""
@@ -71,5 +78,5 @@ class Metrics:
 
 
 def _remove(gauge: Gauge, name: str, partition: int) -> None:
-    if (name, str(partition)) in {tuple(sample.labels.values()) for sample in gauge.collect()[0].samples}:
+    with suppress(KeyError):  # never set
         gauge.remove(name, str(partition))

@@ -1,1 +1,1 @@
-"""The second answer: the contract's definitions as SQL over the raw records, independent of `utresa.domain`."""
+"""The second answer: the contract's definitions as SQL over the raw records."""

@@ -1,9 +1,9 @@
-"""Random histories in which everything collides: few cases, ids, days and countries, each on the edge of some rule.
+"""Random histories in which everything collides: few cases, ids, days and countries, all at a rule's edge.
 
 Every line is valid by the contract; what is random is everything that the contract lets happen.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -14,16 +14,18 @@ Line = dict[str, Any]
 Value = dict[str, Any]
 T = TypeVar("T")
 
-# Days on both sides of a year, of a month, and of the areas' own days: HR, GB, HR, BG and RO (contract, "Two areas").
-EDGE_DAYS = [
-    date.fromisoformat(day)
-    for day in (
-        "2013-06-30 2013-07-01 2020-01-31 2020-02-01 2022-12-31 2023-01-01 2023-01-15 2023-12-31"
-        " 2024-01-01 2024-02-29 2024-03-30 2024-03-31 2024-12-30 2024-12-31 2025-01-01"
-    ).split()
-]
-# Of the areas' own days; in both areas; in the territory alone; in neither.
-COUNTRIES = ("HR BG RO GB", "DE FR CH IS", "IE CY", "XK AX GF GI AF IQ")
+# A history's edge: two days that some rule holds apart, and the countries that it may concern.
+EDGES = (
+    (date(2013, 6, 30), date(2013, 7, 1), ("HR",)),
+    (date(2020, 1, 31), date(2020, 2, 1), ("GB",)),
+    (date(2022, 12, 31), date(2023, 1, 1), ("HR",)),
+    (date(2024, 3, 30), date(2024, 3, 31), ("BG", "RO")),
+    (date(2023, 12, 31), date(2024, 1, 1), ()),
+    (date(2024, 12, 31), date(2025, 1, 1), ()),
+    (date(2024, 2, 28), date(2024, 2, 29), ()),
+)
+# In both areas; in the territory alone; in neither; and those that moved.
+COUNTRIES = ("DE", "FR", "CH", "IS", "IE", "CY", "XK", "AX", "GF", "GI", "AF", "IQ", "HR", "BG", "RO", "GB")
 
 # In code-point order C2 < c10 < c9 < ä1: neither by number nor by alphabet, and not by UTF-16 with the last.
 CASE_IDS = ("c9", "c10", "C2", "ä1", "\U0001f9ed", "\uffee")
@@ -43,22 +45,38 @@ CE_TIMES = (
     "2024-06-01T09:00:00+00:00",
 )
 
+DECISION_TOPICS = {
+    "migrationsverket.decision.v1": ("REMOVAL", "DUBLIN_TRANSFER"),
+    "polisen.decision.v1": ("REFUSAL_OF_ENTRY", "COURT_EXPULSION", "DUBLIN_TRANSFER"),
+}
+# Most measures are of removals and of Dublin transfers, and so are most histories.
+KINDS = ("REMOVAL", "REMOVAL", "DUBLIN_TRANSFER", "DUBLIN_TRANSFER", "REFUSAL_OF_ENTRY", "COURT_EXPULSION")
+EXIT_TOPICS = ("migrationsverket.exit-registration.v1", "polisen.exit-registration.v1")
 CASE_TOPICS = (
-    "migrationsverket.decision.v1",
-    "polisen.decision.v1",
+    *DECISION_TOPICS,
     "migrationsverket.return-case.v1",
     "migrationsverket.case-handover.v1",
     "polisen.enforcement-case.v1",
-    "migrationsverket.exit-registration.v1",
-    "polisen.exit-registration.v1",
+    *EXIT_TOPICS,
     "polisen.travel-order.v1",
 )
 OUTCOME_TOPIC = "kriminalvarden.transport-outcome.v1"
 SIS_TOPIC = "sis.exit.v1"
 
+# What a history has much of: the topics whose records meet in some rule.
+CROWDS = (
+    (*DECISION_TOPICS, *EXIT_TOPICS),
+    (*EXIT_TOPICS, "polisen.enforcement-case.v1"),
+    (*EXIT_TOPICS, "polisen.enforcement-case.v1", SIS_TOPIC),
+    (*EXIT_TOPICS, "migrationsverket.case-handover.v1"),
+    ("migrationsverket.return-case.v1", "migrationsverket.case-handover.v1", "polisen.enforcement-case.v1"),
+    ("polisen.travel-order.v1", OUTCOME_TOPIC),
+)
+EVIDENCE = ("BORDER_CONTROL", "TRAVEL_DOCUMENTS", "SIS", "SKATTEVERKET", "SKATTEVERKET", "OTHER")
+
 
 def random_history(rng: Random) -> list[Line]:
-    """One history: 1 to 3 cases with their alerts and orders, revised, retracted, repeated and shuffled."""
+    """One history: 1 to 6 cases with their alerts and orders, revised, retracted, repeated and shuffled."""
     return _History(rng).lines()
 
 
@@ -69,7 +87,8 @@ def random_histories(seed: int, count: int) -> list[list[Line]]:
 
 def random_question(rng: Random) -> tuple[date | None, int | None]:
     """An as-of day and a horizon to ask for, each often left out."""
-    as_of = rng.choice([None, None, *EDGE_DAYS[4:]])
+    days = [day for edge in EDGES[2:] for day in edge[:2]]
+    as_of = rng.choice(days) if rng.random() < 0.6 else None
     return as_of, rng.choice([None, None, 2022, 2024, 2026])
 
 
@@ -83,13 +102,19 @@ class _History:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.days = rng.sample(EDGE_DAYS, rng.randint(3, 6))
-        self.countries = [country for group in COUNTRIES for country in rng.sample(group.split(), 2)]
-        self.countries = rng.sample(self.countries, rng.randint(2, 5))
-        self.case_ids = rng.sample(CASE_IDS, rng.choice((1, 1, 2, 2, 3)))
-        self.alerts = ["alert9", "alert10"][: rng.randint(1, 2)]
-        self.orders = ["order9", "order10", "Order2"][: rng.randint(1, 3)]
-        self.charters = ["ch1", "ch2"][: rng.randint(1, 2)]
+        first, second, countries = rng.choice(EDGES)
+        other_days = [day for edge in rng.sample(EDGES, rng.choice((0, 0, 0, 1, 2))) for day in edge[:2]]
+        self.days = [first, second, *other_days]
+        self.countries = [*countries, *rng.sample(COUNTRIES, rng.randint(1, 3))]
+        self.kinds = rng.sample(KINDS, rng.choice((1, 1, 2, 5)))
+        a_mean_is_taken = self.kinds == ["DUBLIN_TRANSFER"]
+        self.case_ids = rng.sample(CASE_IDS, 6 if a_mean_is_taken else rng.choice((1, 1, 2, 2, 3)))
+        self.alerts = ("alert9", "alert10")[: rng.randint(1, 2)]
+        self.orders = ("order9", "order10", "Order2", "order1")[: rng.randint(1, 4)]
+        self.charters = ("ch1", "ch2")[: rng.choice((1, 1, 2))]
+        self.crowd = EXIT_TOPICS if a_mean_is_taken else rng.choice(CROWDS)
+        self.evidence = rng.sample(EVIDENCE, rng.choice((1, 2, 3)))
+        self.unrest = rng.choice((0, 0.2, 0.6))
 
     def lines(self) -> list[Line]:
         """Every registration's revisions, some twice, in any order."""
@@ -101,20 +126,27 @@ class _History:
         self.rng.shuffle(lines)
         return lines
 
-    def _records(self, topic: str, key: str) -> Iterable[Line]:
-        count = self.rng.choice((1, 1, 1, 2, 0) if topic == CASE_TOPICS[0] else (0, 0, 1, 1, 2, 3))
-        for name in self.rng.sample(RECORD_NAMES, count):
+    def _records(self, topic: str, key: str) -> Iterator[Line]:
+        for name in self.rng.sample(RECORD_NAMES, self._count(topic)):
             yield from self._revisions(topic, key, f"{key}-{name}")
 
-    def _revisions(self, topic: str, key: str, record_id: str) -> Iterable[Line]:
+    def _count(self, topic: str) -> int:
+        """How many registrations a key has: most cases have a decision, and a few topics have a crowd."""
+        if topic in DECISION_TOPICS and not any(kind in DECISION_TOPICS[topic] for kind in self.kinds):
+            return 0
+        if topic in self.crowd:
+            return self.rng.randint(1, 3)
+        return self.rng.choice((1, 1, 1, 0) if topic in DECISION_TOPICS else (0, 0, 1))
+
+    def _revisions(self, topic: str, key: str, record_id: str) -> Iterator[Line]:
         registered_on = self._day()
-        for n in range(self.rng.choice((1, 1, 1, 2, 2, 3))):
+        for n in range(self.rng.randint(2, 3) if self._chance(self.unrest) else 1):
             if n and self._chance(0.15):
                 registered_on = self._day()
             value = {
                 "record_id": record_id,
                 "revision": self.rng.choice(REVISIONS),
-                "retracted": self._chance(0.12),
+                "retracted": self._chance(self.unrest / 3),
                 "registered_on": registered_on,
                 "revised_on": self._day() if n else registered_on,
                 **self._fields(topic, key),
@@ -141,7 +173,7 @@ class _History:
         return [self._line(f"{agency}.feed-status.v1", agency, "status", value)]
 
     def _fields(self, topic: str, key: str) -> Value:
-        """A record's own fields. A SisExit's key is its alert, an outcome's its order, every other's its case."""
+        """A record's own fields. The key is a SisExit's alert, an outcome's order, every other's case."""
         if topic == SIS_TOPIC:
             return self._sis_exit(key)
         if topic == OUTCOME_TOPIC:
@@ -158,10 +190,9 @@ class _History:
         return {"case_id": key, **by_case[record_type](agency)}
 
     def _decision(self, agency: str) -> Value:
-        own = ("REMOVAL", "REMOVAL", "DUBLIN_TRANSFER")
-        of_the_police = ("REFUSAL_OF_ENTRY", "COURT_EXPULSION", "DUBLIN_TRANSFER")
+        own = DECISION_TOPICS[f"{agency}.decision.v1"]
         return {
-            "kind": self.rng.choice(own if agency == "migrationsverket" else of_the_police),
+            "kind": self.rng.choice([kind for kind in self.kinds if kind in own]),
             "decided_on": self._day(),
             "final_on": self._perhaps(self.days),
             "immediate_enforcement": self._chance(0.2),
@@ -189,13 +220,12 @@ class _History:
         return {"closed_on": self._perhaps(self.days), "close_reason": self._perhaps(reasons)}
 
     def _exit_registration(self, _: str) -> Value:
-        evidence = ("BORDER_CONTROL", "TRAVEL_DOCUMENTS", "SIS", "SKATTEVERKET", "SKATTEVERKET", "OTHER")
         return {
             "exit_on": self._day(),
             "destination_country": self._perhaps(self.countries),
             "enforcing_authority": self._perhaps(("MIGRATIONSVERKET", "POLISEN"), 0.4),
             "manner": self._perhaps(("BY_POLICE", "OWN_EXIT")),
-            "evidence": self.rng.choice(evidence),
+            "evidence": self.rng.choice(self.evidence),
         }
 
     def _travel_order(self, _: str) -> Value:
@@ -210,11 +240,11 @@ class _History:
         reasons = "DENIED_BOARDING DEFICIENT_DOCUMENTS FLIGHT_CANCELLED TRANSIT_PROBLEM NOT_RECEIVED OTHER"
         return {
             "order_id": order_id,
-            "performed": self._chance(0.7),
+            "performed": self._chance(0.8),
             "outcome_on": self._day(),
             "destination_country": self._perhaps(self.countries, 0.4),
             "reason": self._perhaps(reasons.split()),
-            "charter_id": self._perhaps(self.charters),
+            "charter_id": self._perhaps(self.charters, 0.8),
             "frontex": self._chance(0.4),
         }
 
@@ -228,7 +258,7 @@ class _History:
 
     def _day(self) -> date:
         """One of the history's few days, or now and then the day before or after it."""
-        return self.rng.choice(self.days) + timedelta(days=self.rng.choice((0, 0, 0, 0, -1, 1)))
+        return self.rng.choice(self.days) + timedelta(days=self.rng.choice((0, 0, 0, 0, 0, 0, -1, 1)))
 
     def _perhaps(self, choices: Sequence[T], probability: float = 0.6) -> T | None:
         return self.rng.choice(choices) if self._chance(probability) else None

@@ -1,4 +1,4 @@
-"""Runs the SQL beside it over records in the contract's JSON-lines shape and answers as `utresa recount --format json` does."""
+"""Runs the SQL beside it over JSON lines (contract, section 3); answers as `utresa recount --format json`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,13 +10,13 @@ import duckdb
 
 Line = Mapping[str, Any]
 Figure = dict[str, Any]
-Question = tuple[date | None, int | None]
+Question = tuple[date | None, int | None]  # as_of, horizon
 
 EDITIONS = ("2022", "2023", "2024")
 SCRIPTS = ("areas.sql", "records.sql", "cases.sql", "measures.sql")
 DEFINITIONS = "\n".join((Path(__file__).parent / script).read_text(encoding="utf-8") for script in SCRIPTS)
 
-# "Fields that are nullable or have a default may be left out" (section 3): what such a field then says, by record type.
+# "Fields that are nullable or have a default may be left out" (section 3): what they then say, by type.
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "decision": {
         "final_on": None,
@@ -52,7 +52,7 @@ def figures_many(
     questions: Sequence[Question] | None = None,
     definitions: str = DEFINITIONS,
 ) -> list[dict[str, list[Figure]]]:
-    """For each history, by edition, what `figures` gives, in one run of the SQL. A question is (as_of, horizon)."""
+    """For each history, by edition, what `figures` gives, in one run of the SQL (which a test may alter)."""
     answers: list[dict[str, list[Figure]]] = [{edition: [] for edition in EDITIONS} for _ in histories]
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         _load(connection, histories, questions or [(None, None)] * len(histories))
@@ -68,7 +68,7 @@ def figures_many(
 
 
 def canonical(line: Line) -> str:
-    """The line's value as canonical JSON: every field written out, names sorted, no spaces, characters unescaped (as RFC 8785)."""
+    """The value as canonical JSON (RFC 8785): every field written, names sorted, no spaces, no escapes."""
     record_type = line["topic"].split(".")[1]
     value = {"retracted": False, **LEFT_OUT[record_type], **line["value"]}
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -88,12 +88,14 @@ def _load(
                 column.append(value)
     connection.execute(
         "CREATE TABLE raw AS SELECT unnest($1::INTEGER[]) AS history, unnest($2::VARCHAR[]) AS topic,"
-        " unnest($3::VARCHAR[])::TIMESTAMPTZ AS ce_time, unnest($4::VARCHAR[]) AS ce_id, unnest($5::VARCHAR[])::JSON AS value",
+        " unnest($3::VARCHAR[])::TIMESTAMPTZ AS ce_time, unnest($4::VARCHAR[]) AS ce_id,"
+        " unnest($5::VARCHAR[])::JSON AS value",
         columns,
     )
     as_of, horizon = zip(*questions, strict=True) if questions else ((), ())
     connection.execute(
-        "CREATE TABLE asked AS SELECT unnest($1::INTEGER[]) AS history, unnest($2::DATE[]) AS as_of, unnest($3::INTEGER[]) AS horizon",
+        "CREATE TABLE asked AS SELECT unnest($1::INTEGER[]) AS history, unnest($2::DATE[]) AS as_of,"
+        " unnest($3::INTEGER[]) AS horizon",
         (list(range(len(histories))), list(as_of), list(horizon)),
     )
 

@@ -49,8 +49,8 @@ def test_every_module_and_its_type_marker_are_in_the_wheel(wheel: zipfile.ZipFil
 
 def test_every_schema_is_in_the_wheel_byte_for_byte(wheel: zipfile.ZipFile) -> None:
     source = ROOT / "schemas"
-    schemas = [path for ending in ("avsc", "json") for path in (source / "utresa_schemas").rglob(f"*.{ending}")]
-    assert any(path.suffix == ".avsc" for path in schemas)
+    schemas = [path for path in source.rglob("*") if path.suffix in {".avsc", ".json"}]
+    assert {path.suffix for path in schemas} == {".avsc", ".json"}
     for path in schemas:
         assert wheel.read(str(path.relative_to(source))) == path.read_bytes()
 
@@ -87,5 +87,5 @@ def _locked_versions() -> list[tuple[str, str]]:
 
 def _requirements() -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = [entry for group in project["dependency-groups"].values() for entry in group if isinstance(entry, str)]
-    return [Requirement(text) for text in [*project["project"]["dependencies"], *groups]]
+    asked = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    return [Requirement(entry) for entries in asked for entry in entries if isinstance(entry, str)]

@@ -11,7 +11,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 from utresa_connectors.synthetic import plan
-from utresa_connectors.synthetic.calendar import Day, year_of
+from utresa_connectors.synthetic.calendar import Day, first_day, last_day, year_of
 from utresa_connectors.synthetic.countries import REMOVAL_HOMES, apportioned, draw
 from utresa_connectors.synthetic.life import Life
 
@@ -88,6 +88,8 @@ class Books:
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self._lives = 0
+        self.charter_days = {one.number: _flown_on(rng, one.year) for one in plan.charters()}
+        self.removal_exits = Quota("Table 1", plan.REMOVAL_EXITS)
         self.decisions = Quota("removal decisions", plan.REMOVAL_DECISIONS)
         self.final = Quota("removal decisions final", plan.REMOVAL_FINAL)
         self.not_in_accordance = Quota("not in accordance", plan.NOT_IN_ACCORDANCE)
@@ -95,6 +97,7 @@ class Books:
         self.in_vain = Quota("orders in vain", plan.ORDERS_IN_VAIN)
         self.dublin_decisions = Quota("dublin decisions", plan.DUBLIN_DECISIONS)
         self.court_incoming = Quota("court expulsions incoming", plan.COURT_INCOMING)
+        self.court_slips = Quota("court expulsions closed in the next year", plan.COURT_SLIPS)
         self.court_exits = Quota("court expulsions enforced", plan.COURT_DESTINATIONS)
         self.received_from = {year: Deck(rng, apportioned(REMOVAL_HOMES, n)) for year, n in _received().items()}
         self.received_because = {year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()}
@@ -125,13 +128,18 @@ class Books:
 
     def close(self) -> None:
         """Raises PlanNotMet unless every quota and deck is spent."""
-        for quota in (self.decisions, self.final, self.transports, self.in_vain, self.dublin_decisions):
-            quota.close()
-        for quota in (self.not_in_accordance, self.court_incoming, self.court_exits):
-            quota.close()
+        for by_year in (self.decisions, self.final, self.dublin_decisions, self.court_incoming, self.court_slips):
+            by_year.close()
+        for table in (self.removal_exits, self.not_in_accordance, self.transports, self.in_vain, self.court_exits):
+            table.close()
         for name, decks in (("received", self.received_from), ("dublin handovers", self.dublin_handovers)):
             if any(len(deck) for deck in decks.values()):
                 raise PlanNotMet(f"{name}: cases are left that no life was written for")
+
+
+def _flown_on(rng: Random, year: int) -> Day:
+    """Late enough in the year for the seats' orders to fall within it, as nearly all do."""
+    return rng.randint(first_day(year) + 60, last_day(year) - 5)
 
 
 def _received() -> dict[int, int]:

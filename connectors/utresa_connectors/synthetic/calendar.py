@@ -5,6 +5,7 @@ A day is a whole number (its proleptic Gregorian ordinal), so that days add and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from random import Random
@@ -44,6 +45,11 @@ def first_day(year: int) -> Day:
 def last_day(year: int) -> Day:
     """31 December, or the end of the history in the year in which it ends."""
     return min(date(year, 12, 31).toordinal(), END)
+
+
+def first_day_of_months(begin: Day, end: Day) -> Iterator[Day]:
+    """The first days of the months from one day to another."""
+    return (of for of in range(begin, end + 1) if date.fromordinal(of).day == 1)
 
 
 def any_day(rng: Random, year: int) -> Day:

@@ -95,11 +95,23 @@ class Life:
     `on` is the day of registration and must lie within the history.
     """
 
-    def __init__(self, number: int, kind: str) -> None:
+    def __init__(self, number: int, kind: str, copy: int = 0) -> None:
         self.number = number
         self.kind = kind
+        self.copy = copy
         self.events: list[Event] = []
         self._records = 0
+
+    def again(self, copy: int) -> Life:
+        """The same life in another copy of the history, where everything has other names."""
+        twin = Life(self.number, self.kind, copy)
+        twin.events, twin._records = self.events, self._records
+        return twin
+
+    def rendered(self, seed: int) -> list[dict[str, Any]]:
+        """Its events as objects of JSON lines, in the names of its copy."""
+        names = Pseudonyms(seed, self.copy)
+        return [render(event, names) for event in self.events]
 
     def number_of_next(self) -> int:
         """A number for a record, an alert or an order that no other life has."""
@@ -144,11 +156,10 @@ class Life:
         """ExitRegistration, in the register of the Migration Agency or of the Police."""
         return self.enter(EXIT[register], on, **facts)
 
-    def order_travel(self, ordered_on: Day, destination: str | None, number: int | None = None) -> Entry:
-        """TravelOrder. `order_id` among its fields is the order's number."""
-        order = self.number_of_next() if number is None else number
+    def order_travel(self, order: int, ordered_on: Day, on: Day, destination: str | None) -> Entry:
+        """TravelOrder, with the order's number."""
         return self.enter(
-            TRAVEL_ORDER, ordered_on, order_id=order, ordered_on=ordered_on, destination_country=destination
+            TRAVEL_ORDER, on, order_id=order, ordered_on=ordered_on, destination_country=destination
         )
 
     def report_outcome(self, order: int, performed: bool, outcome_on: Day, on: Day, **facts: Any) -> Entry:

@@ -119,8 +119,8 @@ DUBLIN_MEAN_DAYS = {2019: 52, 2020: 58, 2021: 50, 2022: 47, 2023: 44, 2024: 40, 
 # §3.2.2: in 2024 "drygt 270" (272), 50 fewer than in 2023; "drygt 200" absconded, "närmare 60" for coercion.
 DUBLIN_HANDOVERS = table("""
                 2019 2020 2021 2022 2023 2024 2025
-    ABSCONDED     22   16   24  262  254  214   26
-    COERCION       7    5    8   70   68   58    7
+    ABSCONDED     22   16   78  262  254  214   26
+    COERCION       7    5   20   70   68   58    7
 """)
 
 DUBLIN_DEADLINE_EXPIRED = {2020: 8, 2021: 8, 2022: 96, 2023: 131, 2024: 138, 2025: 16}  # §3.2.2: 138 in 2024
@@ -181,8 +181,8 @@ TRANSPORTS = table("""
     removal         unknown        0    0    0    4    1   10
     dublin          schengen      10    6    8  104  130   89
     dublin          territory      0    0    1    4    4    2
-    dublin          outside        1    1    1   12   11    7
-    refusal         schengen      20   10   14  240  160  139
+    dublin          outside        1    0    1   12   11    7
+    refusal         schengen       6    4    4  120  110  139
     refusal         territory      2    1    2   20   18   14
     refusal         outside       90   60   75  900 1010 1124
     court_expulsion schengen      40   52   50   96   98  115
@@ -196,8 +196,8 @@ ORDERS_IN_VAIN = table("""
     removal         not_performed    6    4    6  104  120  132
     removal         cancelled        3    2    3   58   61   68
     removal         unanswered       1    1    1   12   14   18
-    dublin          not_performed    1    1    1    8    9   10
-    dublin          cancelled        1    0    0    5    6    5
+    dublin          not_performed    0    0    0    8    9   10
+    dublin          cancelled        0    0    0    5    6    5
     dublin          unanswered       0    0    0    2    2    2
     refusal         not_performed    4    3    4   60   62   66
     refusal         cancelled        2    1    2   30   31   35
@@ -267,8 +267,6 @@ def _leg(text: str) -> tuple[str, int, int]:
     removal, court = passengers.split("+")
     return country, int(removal), int(court)
 
-
-# A chartered transport that was ordered in the autumn of the year before would count there; none is.
 
 # Days on which a country's place changed: (exit on, destination, whether the exit is in accordance although the
 # decision does not name the country). Croatia 2023-01-01, Bulgaria and Romania 2024-03-31, the United Kingdom 2020-02-01.

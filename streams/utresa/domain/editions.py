@@ -568,7 +568,9 @@ def edition(name: str, editions: Iterable[Edition] = EDITIONS) -> Edition:
     return found[name]
 
 
-def status(year: int, clock: date, editions: Iterable[Edition] = EDITIONS) -> Literal["running", "provisional", "final"]:
+def status(
+    year: int, clock: date, editions: Iterable[Edition] = EDITIONS
+) -> Literal["running", "provisional", "final"]:
     """How settled a year's figures are on a day: running until the year is over, then provisional until its report
     is published. A year without a report of its own stays provisional."""
     if clock.year <= year:

@@ -63,7 +63,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """The outcome that holds for one travel order."""
+    """The outcome that holds for one order_id."""
 
     outcome_on: date
     performed: bool
@@ -76,7 +76,8 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One travel order. Of several with one order_id only the explaining one has the outcome."""
+    """One travel order and its outcome. Reading: of several with one order_id each has the outcome, since "each is an
+    order" (small print); the transport is one."""
 
     ordered_on: date
     cancelled_on: date | None
@@ -85,7 +86,7 @@ class Order:
 
 @dataclass(slots=True)
 class Facts:
-    """A case with a decision, judged by every rule that the editions share."""
+    """A case with a decision, judged by every rule that the editions share. `transports` are those performed."""
 
     case_id: str
     kind: str
@@ -95,11 +96,7 @@ class Facts:
     handovers: list[CaseHandover] = field(default_factory=list)
     enforcement_cases: list[EnforcementCase] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
-
-    @property
-    def transports(self) -> list[Transport]:
-        """The transports that were performed."""
-        return [order.outcome for order in self.orders if order.outcome and order.outcome.performed]
+    transports: list[Transport] = field(default_factory=list)
 
 
 def assess(case: Case) -> Facts | None:
@@ -127,10 +124,16 @@ def assess(case: Case) -> Facts | None:
                 orders.append(order)
     referred = list(records_of(case))
     if registrations:
-        facts.exits = judge(registrations, facts, [record for record in referred if isinstance(record, SisExit)])
+        facts.exits = judge(
+            registrations, facts, [record for record in referred if isinstance(record, SisExit)]
+        )
     if orders:
         outcomes = [record for record in referred if isinstance(record, TransportOutcome)]
-        facts.orders = match_outcomes(orders, outcomes)
+        transports = explained(orders, outcomes)
+        facts.orders = [
+            Order(one.ordered_on, one.cancelled_on, transports.get(one.order_id)) for one in orders
+        ]
+        facts.transports = [transport for transport in transports.values() if transport.performed]
     return facts
 
 
@@ -181,9 +184,7 @@ def judge(registrations: Iterable[Event], facts: Facts, sis_exits: Iterable[SisE
     return [_judged(event, facts, starts, confirmed, police_since) for event in registrations]
 
 
-def _judged(
-    event: Event, facts: Facts, starts: list[date], confirmed: set[date], police_since: date
-) -> Exit:
+def _judged(event: Event, facts: Facts, starts: list[date], confirmed: set[date], police_since: date) -> Exit:
     record = event.record
     assert isinstance(record, ExitRegistration)
     registered_by = event.topic.partition(".")[0]
@@ -298,20 +299,23 @@ def tax_agency_indicated(facts: Facts, episodes: dict[date, list[Exit]]) -> list
 # Transports
 
 
-def match_outcomes(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome]) -> list[Order]:
-    """Each order with its outcome.
+def explained(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome]) -> dict[str, Transport]:
+    """By order_id, the transport that became of it.
 
-    Of several orders with one order_id the smallest (ordered_on, record_id) explains the outcome, each is an
-    order. Of several outcomes the later outcome_on holds, then the greater record_id.
+    Of several outcomes of one order the later outcome_on holds, then the greater record_id. Of several orders with
+    one order_id the smallest (ordered_on, record_id) explains the outcome.
     """
     holding: dict[str, TransportOutcome] = {}
     for outcome in sorted(outcomes, key=lambda one: (one.outcome_on, one.record_id)):
         holding[outcome.order_id] = outcome
-    matched = []
+    explaining: dict[str, TravelOrder] = {}
     for order in sorted(orders, key=lambda one: (one.ordered_on, one.record_id)):
-        held = holding.pop(order.order_id, None)
-        matched.append(Order(order.ordered_on, order.cancelled_on, _transport(held, order) if held else None))
-    return matched
+        explaining.setdefault(order.order_id, order)
+    return {
+        order_id: _transport(holding[order_id], order)
+        for order_id, order in explaining.items()
+        if order_id in holding
+    }
 
 
 def _transport(outcome: TransportOutcome, order: TravelOrder) -> Transport:

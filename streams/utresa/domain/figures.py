@@ -8,10 +8,12 @@ the end, by `published`: a mean from its sum and count, a stock from its flows, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from utresa.domain.case import Case
 from utresa.domain.editions import Edition, Measure
@@ -36,7 +38,7 @@ class Key(NamedTuple):
     dims: tuple[str, ...]
 
 
-class Figure(NamedTuple):
+class Figure(msgspec.Struct, frozen=True, gc=False):
     """A published value: whole units, or for a mean tenths with its count and sum."""
 
     value: int
@@ -71,7 +73,7 @@ def contributions_of(facts: Facts, edition: Edition) -> Tally:
     return tally
 
 
-def _populations(facts: Facts, edition: Edition) -> Mapping[str, list[object]]:
+def _populations(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]]:
     """What measures count: the case's facts, and the exits that the edition sees in them."""
     episodes = considered_exits(facts, edition.considers)
     return {
@@ -87,7 +89,7 @@ def _populations(facts: Facts, edition: Edition) -> Mapping[str, list[object]]:
     }
 
 
-def _cells(measure: Measure, facts: Facts, item: object) -> Iterator[tuple[Cell, int]]:
+def _cells(measure: Measure, facts: Facts, item: Any) -> Iterator[tuple[Cell, int]]:
     day: date | None = attrgetter(measure.year_of)(item)
     if day is None:
         return
@@ -161,17 +163,15 @@ def _stock(name: str, own: _Own, horizon: int) -> _Figures:
 
 def _charters(name: str, own: _Own, _: int) -> _Figures:
     """Distinct charters: one that flew for Frontex for any of its passengers did so for all."""
-    flown = {(year, dims, charter) for (year, dims, charter) in _by_charter(own)}
-    return ((key, Figure(n)) for key, n in Counter(Key(name, year, dims) for year, dims, _c in flown).items())
+    flown = Counter(Key(name, year, dims) for year, dims, _charter in _by_charter(own))
+    return ((key, Figure(number)) for key, number in flown.items())
 
 
 def _charter_passengers(name: str, own: _Own, _: int) -> _Figures:
-    return (
-        (key, Figure(n))
-        for key, n in Counter(
-            {Key(name, year, dims): n for (year, dims, _c), n in _by_charter(own).items()}
-        ).items()
-    )
+    passengers: Counter[Key] = Counter()
+    for (year, dims, _charter), number in _by_charter(own).items():
+        passengers[Key(name, year, dims)] += number
+    return ((key, Figure(number)) for key, number in passengers.items())
 
 
 def _by_charter(own: _Own) -> Counter[tuple[int, tuple[str, ...], str]]:

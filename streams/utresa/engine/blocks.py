@@ -1,13 +1,15 @@
 """Faust's Kafka transport, handing an agent the records of one partition as one block.
 
-Faust spends 250–500 µs on each record between fetcher and agent. Here those costs are paid once a block, and what
-Faust keeps per offset (acknowledged offsets, gaps, read offsets) is kept as one range per partition:
+Faust spends 250–500 µs on each record between fetcher and agent. Here those costs are paid once a block, and
+what Faust keeps per offset (acknowledged, missing, read) is kept as one range per partition:
 
-- a *placement* sets every assigned partition to its committed offset. Only the reading loop places, and never with a
-  fetch in flight, so a fetch cannot undo a seek. A rebalance ends the placement; what was read under it counts for nothing;
-- a block covers the offsets from the end of the block before it to the end of its last record, so offsets that
-  compaction removed are covered by the acknowledgement of the block around them;
-- acknowledged is explicit and contiguous: a block that does not begin where the last one ended stops the worker.
+- a *placement* sets every assigned partition to its committed offset. Only the reading loop places, and never
+  with a fetch in flight, so a fetch cannot undo a seek. A rebalance ends the placement: what was read under
+  it and is not handled by then counts for nothing, and is read again;
+- a block covers the offsets from the end of the block before it to the end of its last record, so offsets
+  that compaction removed are acknowledged with the block that follows them;
+- acknowledging is explicit and contiguous: a block that does not begin where the last one ended stops the
+  worker.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ HEARTBEAT_SECONDS = 2.0
 COMMIT_INTERVAL_SECONDS = 1.0
 # How long the others wait, in a rebalance, for a worker that is finishing its block or loading its rows.
 REBALANCE_TIMEOUT_SECONDS = 60.0
-# A fetch that the broker holds open keeps aiokafka from asking for partitions that have since been drained, so it may
+# A fetch that the broker holds open keeps aiokafka from asking for partitions drained meanwhile, so it may
 # not be long: 50 ms is 20 requests a second when idle. (Faust has 1.5 s.)
 FETCH_WAIT_SECONDS = 0.05
 # At most one such piece per partition lies fetched and unread: about 3 500 records of 300 bytes.
@@ -42,7 +44,7 @@ FETCH_BYTES = 16 << 20
 
 
 class EngineError(Exception):
-    """Why the engine stopped. Its text names topics, partitions and offsets, never keys or values: it may be logged."""
+    """Why the engine stopped. Its text names topics, partitions and offsets, never keys or values."""
 
 
 class BlockSkipped(EngineError):
@@ -74,13 +76,13 @@ class Block:
 
 
 class BlockMessage(ConsumerMessage):
-    """A block as Faust sees it: one message. It covers the offsets from `first` up to, not including, `end`."""
+    """A block as Faust sees it: one message. It covers the offsets from `first` to before `end`."""
 
     def __init__(self, tp: TP, records: Sequence[Any], first: int, placement: int, generation: int) -> None:
         last = records[-1]
         super().__init__(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, [],
-            None, Block(tp.topic, tp.partition, records), None, 0, 0, tp, generation_id=generation,
+            None, None, None, 0, 0, tp, generation_id=generation,
         )  # fmt: skip
         self.block = Block(tp.topic, tp.partition, records)
         self.first = first
@@ -94,7 +96,7 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
     consumer: BlockConsumer
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        # Faust's own assignor, whatever tables there are: it gives a worker the same partitions of every topic.
+        # Faust's assignor, whatever tables there are: it gives a worker the same partitions of every topic.
         self._assignor = self.app.assignor
         conf = self.app.conf
         return aiokafka.AIOKafkaConsumer(
@@ -117,14 +119,14 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
     async def place(self) -> dict[TP, int]:
         """Seek every input partition to its committed offset, or to its beginning, and say where that is.
 
-        Faust's own seek leaves a partition without a commit wherever it was, and so would lose what was dropped.
+        Faust's seek leaves a partition without a commit wherever it was, and so loses what was dropped.
         """
         return dict(await self.call_thread(self._place))
 
     async def _place(self) -> dict[TP, int]:
         consumer = self._ensure_consumer()
         changelogs = {tp for tp in consumer.assignment() if tp.topic in self.app.tables.changelog_topics}
-        consumer.pause(*changelogs)  # the stores load them; the group has them only to keep them with their inputs
+        consumer.pause(*changelogs)  # the stores load them by themselves
         inputs = sorted(consumer.assignment() - changelogs)
         committed = await asyncio.gather(*(consumer.committed(tp) for tp in inputs))
         offsets = {tp: offset or 0 for tp, offset in zip(inputs, committed, strict=True)}
@@ -137,7 +139,7 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         try:
-            await self._ensure_consumer().commit({driver.ensure_aiokafka_TP(tp): n for tp, n in offsets.items()})
+            await self._ensure_consumer().commit(offsets)
         except KafkaError as error:
             self.consumer.commit_failed(error)
             return False
@@ -148,12 +150,12 @@ class BlockConsumer(driver.Consumer):
     """Reads blocks, counts which are acknowledged, commits that and nothing else."""
 
     transport: BlockTransport
+    _thread: BlockConsumerThread
 
     def __init__(self, transport: BlockTransport, *args: Any, **kwargs: Any) -> None:
         self.max_block_records = transport.max_block_records
-        self.drain_seconds = transport.drain_seconds
         self._placement = 0
-        self._placed = False
+        self._reading = False
         self._read: dict[TP, int] = {}  # the offset that the next block begins at
         self._handled: dict[TP, int] = {}  # every offset below it is handled
         self._committed: dict[TP, int] = {}
@@ -170,12 +172,12 @@ class BlockConsumer(driver.Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Faust's reading loop: place, fetch, deliver."""
-        self._end_placement()
+        self._reading = False
         with suppress(ConsumerStoppedError):
             while not (self.should_stop or fetcher.should_stop):
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode wants its own Event
-                elif not self._placed:
+                elif not self._reading:
                     await self._place()
                 else:
                     await self._read_once()
@@ -190,19 +192,18 @@ class BlockConsumer(driver.Consumer):
             await self.sleep(0.05)
             return
         if placement == self._placement and self.flow_active:
+            self._placement += 1
             self._read, self._handled, self._committed = dict(offsets), dict(offsets), dict(offsets)
-            self._placed = True
+            self._reading = True
 
     async def _read_once(self) -> None:
         generation = self.app.consumer_generation_id
         fetched = await self._fetch()
         if self.app.consumer_generation_id != generation or not self.flow_active:
-            self._end_placement()
-            return
+            self._reading = False
         for tp, records in fetched.items():
-            await self._deliver(TP(tp.topic, tp.partition), records, generation)
-            if not self._placed:
-                return
+            if self._reading:
+                await self._deliver(TP(tp.topic, tp.partition), records, generation)
 
     async def _fetch(self) -> Mapping[TP, Sequence[Any]]:
         active = frozenset(self._get_active_partitions() & self._read.keys())
@@ -215,22 +216,16 @@ class BlockConsumer(driver.Consumer):
         message = BlockMessage(tp, records, self._read[tp], self._placement, generation)
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
         if self.suspend_flow.is_set():  # a rebalance began, and the block may not have reached the agent
-            self._end_placement()
-        elif self._placed:
+            self._reading = False
+        else:
             self._read[tp] = message.end
 
-    def _end_placement(self) -> None:
-        self._placement += 1
-        self._placed = False
-        self._read.clear()
-        self._handled.clear()
-
     async def perform_seek(self) -> None:
-        """Faust's wish to go back to the committed offsets: the reading loop does it before its next fetch."""
-        self._end_placement()
+        """Go back to the committed offsets; the reading loop does it, before its next fetch."""
+        self._reading = False
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Nothing: a full queue holds the reading loop back. Faust's way costs up to a second when it resumes."""
+        """Nothing: a full queue holds the reading loop back. Faust's way takes up to a second to resume."""
 
     async def verify_all_partitions_active(self) -> None:
         """Nothing: Faust looks for messages that passed one by one."""
@@ -239,7 +234,7 @@ class BlockConsumer(driver.Consumer):
 
     def owns(self, message: BlockMessage) -> bool:
         """Whether the block's partition is still this worker's, without interruption since it was read."""
-        return self._placed and message.placement == self._placement
+        return message.placement == self._placement
 
     @contextmanager
     def hold(self, message: BlockMessage) -> Iterator[None]:
@@ -258,7 +253,7 @@ class BlockConsumer(driver.Consumer):
         return {message.partition for message in self._in_hand}
 
     def ack(self, message: Any) -> bool:
-        """The block is handled: it may be committed. False, and nothing, when its partition went elsewhere meanwhile.
+        """The block is handled and may be committed. False, and nothing, when its partition went elsewhere.
 
         Raises BlockSkipped when the block before it was not acknowledged.
         """
@@ -266,13 +261,13 @@ class BlockConsumer(driver.Consumer):
             return False
         tp = message.tp
         if message.first != self._handled[tp]:
-            raise BlockSkipped(f"{tp.topic}/{tp.partition}: {self._handled[tp]} to {message.first} was not handled")
+            raise BlockSkipped(f"{tp.topic}/{tp.partition}: {self._handled[tp]}–{message.first} not handled")
         self._handled[tp] = message.end
         message.acked = True
         return True
 
     def lag(self, tp: TP) -> int | None:
-        """Records in the partition after the last acknowledged one; None until the broker has said where it ends."""
+        """Records after the last acknowledged one; None until the broker has said where it ends."""
         try:
             end = self._thread.highwater(tp)
         except IllegalStateError:
@@ -284,7 +279,7 @@ class BlockConsumer(driver.Consumer):
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what is acknowledged. True when there was something and the broker has it.
 
-        Faust's commit returns without committing when another is under way, and so could leave out the last blocks.
+        Faust's commit does nothing when another is under way, and so could leave out the last blocks.
         """
         async with self._commit_lock:
             offsets = {tp: end for tp, end in self._handled.items() if end > self._committed[tp]}
@@ -299,15 +294,18 @@ class BlockConsumer(driver.Consumer):
         log.warning("commit-failed", error=type(error).__name__)
 
     async def wait_empty(self) -> None:
-        """Before a rebalance and at the end: wait for the blocks in hand, at most `drain_seconds`, then commit."""
+        """Before a rebalance and at the end: wait for the blocks in hand up to `drain_seconds`; commit."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.drain_seconds):
+            async with asyncio.timeout(self.transport.drain_seconds):
                 await self._idle.wait()
         await self.commit()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let go: Faust waits for the blocks in hand and commits, then the partitions are not ours."""
         await super().on_partitions_revoked(revoked)
-        self._end_placement()
+        self._placement += 1
+        self._reading = False
+        self._handled.clear()
 
 
 class DurableProducer(driver.Producer):

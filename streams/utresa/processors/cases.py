@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 
-from utresa.codec import Refused, decode
 from utresa.domain.case import Case, merge, references_touched, with_event, with_reference
 from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.exits import assess
@@ -26,12 +25,12 @@ from utresa.domain.records import Event
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Effects, Message
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import Position, refuse
+from utresa.processors.intake import DeadLetters, Position, accepted, internal
 from utresa.processors.messages import Link, Partial, Version, decode_case_event, encode
 from utresa.topics import CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL
 
 _decode_row = msgspec.msgpack.Decoder(Case).decode
-TABLE: TableSpec[Case] = TableSpec(
+TABLE: TableSpec = TableSpec(
     name="cases",
     topic=CASES_CHANGELOG.name,
     encode=encode,
@@ -46,34 +45,33 @@ class Folded:
 
     rows: dict[bytes, Case] = field(default_factory=dict)
     links: list[Message] = field(default_factory=list)
-    dead_letters: dict[str, list[Message]] = field(default_factory=dict)
+    dead_letters: DeadLetters = field(default_factory=dict)
     as_of: date = date.min
 
 
-def fold(rows: Mapping[bytes, Case], block: Block) -> Folded:
+def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
     """The block's records into the rows. Pure: `rows` stays as it is."""
     folded = Folded()
-    for record in block.records:
-        if block.topic == CASE_EVENT.name:
-            news = decode_case_event(record.value)
+    if block.topic == CASE_EVENT.name:
+        for _, value in internal(block):
+            news = decode_case_event(value)
             key = news.case_id.encode()
             before = folded.rows.get(key) or rows.get(key) or Case(news.case_id)
-            after = with_reference(before, news.reference)
-        else:
-            try:
-                event = decode(block.topic, record.key, record.value, record.headers)
-            except Refused as refused:
-                refuse(folded.dead_letters, block, record, refused)
-                continue
-            assert isinstance(event, Event)
-            key = record.key
-            before = folded.rows.get(key) or rows.get(key) or Case(key.decode())
-            after = with_event(before, event)
-            folded.links += _links(before, after, event)
-            folded.as_of = max(folded.as_of, event.record.revised_on)
-        if after is not before:
-            folded.rows[key] = after
+            _keep(folded, key, before, with_reference(before, news.reference))
+        return folded
+    for key, event in accepted(block, rows, partitions, folded.dead_letters):
+        assert isinstance(event, Event)
+        before = folded.rows.get(key) or rows.get(key) or Case(key.decode())
+        after = with_event(before, event)
+        _keep(folded, key, before, after)
+        folded.links += _links(before, after, event)
+        folded.as_of = max(folded.as_of, event.record.revised_on)
     return folded
+
+
+def _keep(folded: Folded, key: bytes, before: Case, after: Case) -> None:
+    if after is not before:
+        folded.rows[key] = after
 
 
 def _links(before: Case, after: Case, event: Event) -> Iterable[Message]:
@@ -125,10 +123,11 @@ class Cases:
 
     name = "cases"
     topics = (*(topic.name for topic in CASE_INPUTS), CASE_EVENT.name)
-    tables: tuple[TableSpec[Any], ...] = (TABLE,)
+    tables: tuple[TableSpec, ...] = (TABLE,)
 
-    def __init__(self, editions: Sequence[Edition] = EDITIONS) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
         """Counts for these editions."""
+        self.partitions = partitions
         self.editions = editions
         self.rows: dict[int, dict[bytes, Case]] = {}
         self.running: dict[int, Running] = {}
@@ -152,7 +151,7 @@ class Cases:
         """Decode, fold, write, emit: the order is the guarantee (see above)."""
         partition = block.partition
         rows, running, position = self.rows[partition], self.running[partition], self.positions[partition]
-        folded = fold(rows, block)
+        folded = fold(rows, block, self.partitions)
         position.advance(block, folded.as_of)
         for topic, letters in folded.dead_letters.items():
             await effects.send(topic, letters)

@@ -6,26 +6,25 @@ again, and the same news is sent again: it carries the whole reference, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import msgspec
 
-from utresa.codec import Refused, decode
 from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Effects, Message
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import Position, refuse
+from utresa.processors.intake import DeadLetters, Position, accepted, internal
 from utresa.processors.messages import CaseEvent, decode_link, encode
 from utresa.topics import CASE_EVENT, LINK, PARTIAL, REFERENCE_INPUTS, REFERENCES_CHANGELOG
 
 _decode_row = msgspec.msgpack.Decoder(Reference).decode
-TABLE: TableSpec[Reference] = TableSpec(
+TABLE: TableSpec = TableSpec(
     name="references",
     topic=REFERENCES_CHANGELOG.name,
     encode=encode,
@@ -39,33 +38,32 @@ class Correlated:
     """What a block does to the references."""
 
     rows: dict[bytes, Reference] = field(default_factory=dict)
-    dead_letters: dict[str, list[Message]] = field(default_factory=dict)
+    dead_letters: DeadLetters = field(default_factory=dict)
     as_of: date = date.min
 
 
-def correlate(rows: Mapping[bytes, Reference], block: Block) -> Correlated:
-    """The block's claims and records into the references. Pure: `rows` stays as it is."""
+def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) -> Correlated:
+    """The block's claims, or its records, into the references. Pure: `rows` stays as it is."""
     done = Correlated()
-    for record in block.records:
-        if block.topic == LINK.name:
-            link = decode_link(record.value)
-            kind, id, event, take = link.kind, link.id, link.claim, with_claim
-        else:
-            try:
-                arrived = decode(block.topic, record.key, record.value, record.headers)
-            except Refused as refused:
-                refuse(done.dead_letters, block, record, refused)
-                continue
-            assert isinstance(arrived, Event)
-            key_of = reference_of(arrived)
-            assert key_of is not None
-            (kind, id), event, take = key_of, arrived, with_event
-            done.as_of = max(done.as_of, event.record.revised_on)
-        key = f"{kind}/{id}".encode()
-        before = done.rows.get(key) or rows.get(key) or Reference(kind, id)
-        after = take(before, event)
+
+    def take(key: tuple[str, str], change: Callable[[Reference, Event], Reference], event: Event) -> None:
+        row_key = "/".join(key).encode()
+        before = done.rows.get(row_key) or rows.get(row_key) or Reference(*key)
+        after = change(before, event)
         if after != before:
-            done.rows[key] = after
+            done.rows[row_key] = after
+
+    if block.topic == LINK.name:
+        for _, value in internal(block):
+            link = decode_link(value)
+            take((link.kind, link.id), with_claim, link.claim)
+        return done
+    for _, event in accepted(block, (), partitions, done.dead_letters):
+        assert isinstance(event, Event)
+        key = reference_of(event)
+        assert key is not None
+        take(key, with_event, event)
+        done.as_of = max(done.as_of, event.record.revised_on)
     return done
 
 
@@ -88,10 +86,11 @@ class Correlate:
 
     name = "correlate"
     topics = (*(topic.name for topic in REFERENCE_INPUTS), LINK.name)
-    tables: tuple[TableSpec[Any], ...] = (TABLE,)
+    tables: tuple[TableSpec, ...] = (TABLE,)
 
-    def __init__(self, editions: Sequence[Edition] = EDITIONS) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
         """The editions are those whose totals hear of the progress."""
+        self.partitions = partitions
         self.editions = editions
         self.rows: dict[int, dict[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
@@ -112,7 +111,7 @@ class Correlate:
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Decode, correlate, tell, write: the order is the guarantee (see above)."""
         position = self.positions[block.partition]
-        done = correlate(self.rows[block.partition], block)
+        done = correlate(self.rows[block.partition], block, self.partitions)
         position.advance(block, done.as_of)
         for topic, letters in done.dead_letters.items():
             await effects.send(topic, letters)

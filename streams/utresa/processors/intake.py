@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from utresa.codec import Refused
+from utresa.codec import Refused, decode
 from utresa.domain.editions import Edition
+from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
-from utresa.engine.effects import Message
+from utresa.engine.effects import Message, partition_of
 from utresa.processors.messages import Progress, Version, encode
 from utresa.topics import dead_letter
 
 
-def refuse(
-    dead_letters: MutableMapping[str, list[Message]], block: Block, record: Record, refused: Refused
-) -> None:
-    """Put the record's bytes, untouched, among the letters to its agency: with its origin and the reason (law 5)."""
+DeadLetters = dict[str, list[Message]]
+
+
+def accepted(
+    block: Block, rows: Container[bytes], partitions: int, dead_letters: DeadLetters
+) -> Iterator[tuple[bytes, Event | FeedStatus]]:
+    """The block's records that the contract accepts, with their keys; the others become dead letters.
+
+    A key's partition is checked while it has no row yet: a record in another than murmur2 gives would be counted
+    apart from the rest of its case.
+    """
+    for record in block.records:
+        try:
+            event = decode(block.topic, record.key, record.value, record.headers)
+            assert record.key is not None  # a record without a key is refused
+            if record.key not in rows and partition_of(record.key, partitions) != block.partition:
+                raise Refused("wrong-partition")
+        except Refused as refused:
+            letters = dead_letters.setdefault(dead_letter(block.topic), [])
+            letters.append(_letter(block, record, refused))
+        else:
+            yield record.key, event
+
+
+def _letter(block: Block, record: Record, refused: Refused) -> Message:
+    """The record's bytes, untouched, with its origin and the reason (law 5)."""
     origin = {
         "utresa_reason": refused.reason,
         "utresa_topic": block.topic,
@@ -25,8 +48,14 @@ def refuse(
         "utresa_offset": str(record.offset),
     }
     headers = [*record.headers, *((name, text.encode()) for name, text in origin.items())]
-    letters = dead_letters.setdefault(dead_letter(block.topic), [])
-    letters.append(Message(record.key, record.value, headers, partition=block.partition))
+    return Message(record.key, record.value, headers, partition=block.partition)
+
+
+def internal(block: Block) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of the records of an internal topic, which never lack one."""
+    for record in block.records:
+        assert record.key is not None and record.value is not None
+        yield record.key, record.value
 
 
 @dataclass(slots=True)

@@ -88,7 +88,8 @@ Total = Partial | Progress | Feed
 encode = msgspec.msgpack.Encoder().encode
 decode_link = msgspec.msgpack.Decoder(Link).decode
 decode_case_event = msgspec.msgpack.Decoder(CaseEvent).decode
-decode_total = msgspec.msgpack.Decoder(Total).decode  # type: ignore[var-annotated]
+_totals: msgspec.msgpack.Decoder[Total] = msgspec.msgpack.Decoder(Total)
+decode_total = _totals.decode
 
 
 def newest(one: Total, other: Total) -> Total:

@@ -12,30 +12,32 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from utresa.codec import Refused, decode, wire_value
+from utresa.codec import wire_value
 from utresa.domain.editions import EDITIONS, Edition, status
 from utresa.domain.figures import Figure, Key, Tally, published
 from utresa.domain.records import FeedStatus
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Effects, Message
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import refuse
+from utresa.processors.intake import DeadLetters, accepted, internal
 from utresa.processors.messages import Feed, Partial, Progress, Total, decode_total, encode, newest
 from utresa.topics import FEED_STATUS, PARTIAL, STATISTICS, TOTALS_CHANGELOG
 
-TOTALS: TableSpec[Total] = TableSpec(
+TOTALS: TableSpec = TableSpec(
     name="totals",
     topic=TOTALS_CHANGELOG.name,
     encode=encode,
     decode=lambda _key, value: decode_total(value),
     merge=newest,
 )
-PUBLISHED: TableSpec[bytes] = TableSpec(
+PUBLISHED: TableSpec = TableSpec(
     name="published",
     topic=STATISTICS.name,
     encode=lambda value: value,
     decode=lambda _key, value: value,
-    merge=lambda _older, newer: newer,  # what readers see is the last one, right or wrong: it is compared again
+    merge=lambda _older, newer: (
+        newer
+    ),  # what readers see is the last one, right or wrong: it is compared again
 )
 _FEED_TOPICS = tuple(topic.name for topic in FEED_STATUS)
 
@@ -106,10 +108,11 @@ class Totals:
 
     name = "totals"
     topics = (PARTIAL.name, *_FEED_TOPICS)
-    tables: tuple[TableSpec[Any], ...] = (TOTALS, PUBLISHED)
+    tables: tuple[TableSpec, ...] = (TOTALS, PUBLISHED)
 
-    def __init__(self, editions: Sequence[Edition] = EDITIONS) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
         """Publishes these editions."""
+        self.partitions = partitions
         self.editions = editions
         self.rows: dict[int, Mapping[str, dict[bytes, Any]]] = {}
         self.overdue: set[int] = set()
@@ -159,14 +162,9 @@ class Totals:
         return [edition for edition in self.editions if edition.name in kept]
 
     async def _spread(self, block: Block, effects: Effects) -> None:
-        dead_letters: dict[str, list[Message]] = {}
+        dead_letters: DeadLetters = {}
         messages = []
-        for record in block.records:
-            try:
-                word = decode(block.topic, record.key, record.value, record.headers)
-            except Refused as refused:
-                refuse(dead_letters, block, record, refused)
-                continue
+        for _, word in accepted(block, (), self.partitions, dead_letters):
             assert isinstance(word, FeedStatus)
             feed = Feed(word.agency, word.through)
             for edition in self.editions:
@@ -180,9 +178,9 @@ class Totals:
 def replaced(rows: Mapping[bytes, Total], block: Block) -> dict[bytes, Total]:
     """The rows that the block's messages replace: of each key the greatest version holds, not the last (law 1)."""
     changes: dict[bytes, Total] = {}
-    for record in block.records:
-        total = decode_total(record.value)
-        held = changes.get(record.key) or rows.get(record.key)
+    for key, value in internal(block):
+        total = decode_total(value)
+        held = changes.get(key) or rows.get(key)
         if held is None or newest(held, total) is not held:
-            changes[record.key] = total
+            changes[key] = total
     return changes

@@ -1,0 +1,5 @@
+"""`python -m utresa` is `utresa`."""
+
+from utresa.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""`utresa demo`: a real Kafka, workers, the synthesised history in scrambled order with duplicates, the four tables.
+
+The figures shown are those of the statistics topic. The demo has a broker and data of its own under `build/demo`, new
+each time; with UTRESA_KAFKA it uses that Kafka, and asks that no events are there yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from utresa_connectors import jsonlines, kafka, local_broker, statistics, synthetic
+from utresa_connectors.report import Report
+
+from utresa.domain.editions import NEWEST
+from utresa.settings import Settings
+from utresa.topics import CASE_EVENT, CASE_INPUTS, FEED_STATUS, INPUT_TOPICS, LINK, PARTIAL, REFERENCE_INPUTS
+
+DIRECTORY = Path("build/demo")
+SETTLE_SECONDS = 120
+STOP_SECONDS = 15
+POLL_SECONDS = 0.5
+
+# Downstream of what: a stage is done when all before it is. Committed means that every effect is durable.
+STAGES = (
+    [topic.name for topic in (*CASE_INPUTS, *FEED_STATUS)],
+    [topic.name for topic in REFERENCE_INPUTS] + [LINK.name],
+    [CASE_EVENT.name],
+    [PARTIAL.name],
+)
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the text says why and what to do."""
+
+
+@dataclass
+class Workers:
+    """The worker processes. One that dies is started again: it takes up where its rows are."""
+
+    address: str
+    number: int
+    directory: Path
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: int = 0
+
+    def start(self) -> None:
+        """Start those that do not run."""
+        for index in range(self.number):
+            process = self.running.get(index)
+            if process is None or process.poll() is not None:
+                self.running[index] = self._launch(index)
+
+    def _launch(self, index: int) -> subprocess.Popen[bytes]:
+        environment = os.environ | {
+            "UTRESA_KAFKA": self.address,
+            "UTRESA_DATA_DIR": str(self.directory / f"worker-{index}"),
+        }
+        self.started += 1
+        with (self.directory / f"worker-{index}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "utresa", "worker"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """Ask each to end, and end it when it does not."""
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.running.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass
+class Demo:
+    """One run of the demo."""
+
+    settings: Settings
+    seed: int = 1
+    workers: int = 2
+    language: str = "sv"
+    stay: bool = True
+
+    def run(self, out: Console, err: Console) -> int:
+        """0 when every figure of the tables agrees with the printed report, else 1."""
+        try:
+            with ExitStack() as stack:
+                return self._run(stack, out, err)
+        except (DemoFailed, kafka.KafkaUnavailable, local_broker.BrokerError) as error:
+            err.print(str(error), style="red", highlight=False)
+            return 1
+        except KeyboardInterrupt:
+            err.print("stopped")
+            return 130
+
+    def _run(self, stack: ExitStack, out: Console, err: Console) -> int:
+        shutil.rmtree(DIRECTORY / "workers", ignore_errors=True)
+        (DIRECTORY / "workers").mkdir(parents=True)
+        address = self._broker(stack, err)
+        asyncio.run(self._prepare(address))
+        workers = Workers(address, self.workers, DIRECTORY / "workers")
+        stack.callback(workers.stop)
+        workers.start()
+        err.print(f"{self.workers} workers started, their logs are in {workers.directory}", highlight=False)
+        asyncio.run(self._play(address, workers, err))
+        agrees = self._show(address, out)
+        if self.stay:
+            self._stay(address, workers, out, err)
+        return 0 if agrees else 1
+
+    def _broker(self, stack: ExitStack, err: Console) -> str:
+        if self.settings.kafka:
+            return self.settings.kafka
+        local_broker.stop(DIRECTORY / "kafka")
+        shutil.rmtree(DIRECTORY / "kafka", ignore_errors=True)
+        err.print("starting Kafka …")
+        broker = local_broker.start(DIRECTORY / "kafka")
+        stack.callback(local_broker.stop, DIRECTORY / "kafka")
+        err.print(f"Kafka runs at {broker.address}", highlight=False)
+        return broker.address
+
+    async def _prepare(self, address: str) -> None:
+        await kafka.apply_topics(address, self.settings.partitions, self.settings.replicas)
+        ends = await kafka.end_offsets(address, INPUT_TOPICS)
+        if any(ends.values()):
+            raise DemoFailed(
+                f"the input topics at {address} hold events already: the demo needs a Kafka of its own"
+            )
+
+    async def _play(self, address: str, workers: Workers, err: Console) -> None:
+        lines = list(synthetic.lines(seed=self.seed, disorder=True, duplicates=True))
+        with _bar(err, "events sent", len(lines)) as advance:
+
+            async def sent(count: int) -> None:
+                advance(count)
+                await asyncio.sleep(0)
+
+            await kafka.send(address, map(jsonlines.wire, lines), sent)
+        with _bar(err, "records processed", None) as advance:
+            async for done, total in self._progress(address, workers):
+                advance(done, total)
+
+    async def _progress(self, address: str, workers: Workers) -> AsyncIterator[tuple[int, int]]:
+        """(records processed, records) until every stage is done."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            workers.start()
+            behind = [
+                sum((await kafka.lag(address, self.settings.group, stage)).values()) for stage in STAGES
+            ]
+            total = sum(
+                (await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values()
+            )
+            yield total - sum(behind), total
+            if not any(behind):
+                return
+            if time.monotonic() > deadline:
+                raise DemoFailed(
+                    f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}"
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _show(self, address: str, out: Console) -> bool:
+        figures = asyncio.run(statistics.current(address))
+        report = Report([row for row in figures.values() if row["edition"] == NEWEST.name])
+        out.print(report.compared(self.language))
+        return report.agrees
+
+    def _stay(self, address: str, workers: Workers, out: Console, err: Console) -> None:
+        pids = ", ".join(str(process.pid) for process in workers.running.values())
+        err.print(
+            f"Kafka at {address}, workers {pids}. Kill one and see nothing change: it is started again.\n"
+            f"In another terminal: UTRESA_KAFKA={address} .venv/bin/utresa report --watch. Ctrl-C ends the demo.",
+            highlight=False,
+        )
+        while True:
+            time.sleep(1)
+            before = workers.started
+            workers.start()
+            if workers.started > before:
+                err.print("a worker had died; it is started again")
+
+
+@contextmanager
+def _bar(err: Console, what: str, total: int | None) -> Iterator[_Advance]:
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        yield _Advance(progress, progress.add_task(what, total=total))
+
+
+class _Advance:
+    """Moves one progress bar."""
+
+    def __init__(self, progress: Progress, task: object) -> None:
+        self.progress = progress
+        self.task = task
+
+    def __call__(self, completed: int, total: int | None = None) -> None:
+        changes = {"completed": completed} if total is None else {"completed": completed, "total": total}
+        self.progress.update(self.task, **changes)  # type: ignore[arg-type]

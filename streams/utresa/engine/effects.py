@@ -1,0 +1,218 @@
+"""What a processor may do, and how it is made durable.
+
+A processor sees a block and `Effects`; it never sees a producer, a consumer or an offset. `write` and `send`
+return when all in-sync replicas have every record, or raise, and after a raise the block is never
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
+from time import perf_counter
+from typing import Any, Literal, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from utresa.engine.blocks import Block, EngineError
+from utresa.engine.store import Row, RowStore, TableSpec
+from utresa.metrics import Metrics
+
+Headers = Sequence[tuple[str, bytes]]
+FailureReason = Literal["timeout", "record-too-large", "unknown-partition", "refused-by-broker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record to send. Without a partition, murmur2 of the key chooses it, as Kafka's clients do."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+class WriteFailed(EngineError):
+    """A write or send that the broker has not acknowledged. The worker stops with exit code 1."""
+
+    def __init__(self, topic: str, reason: FailureReason, detail: str) -> None:
+        super().__init__(f"{topic}: {reason}: {detail}")
+        self.topic = topic
+        self.reason = reason
+
+
+class PartitionLost(EngineError):
+    """The block's partition went elsewhere: the block is dropped, unacknowledged, the worker goes on."""
+
+
+class Effects(Protocol):
+    """The effects of one block, in the order in which they are awaited."""
+
+    async def write(self, table: str, partition: int, rows: Mapping[bytes, Row]) -> None:
+        """Put rows under their keys: durable and in memory when this returns. Raises WriteFailed."""
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append records to a topic. They are durable when this returns. Raises WriteFailed."""
+
+
+class Processor(Protocol):
+    """One stage: reads topics, keeps tables, all with the same number of partitions."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+    @property
+    def tables(self) -> tuple[TableSpec, ...]: ...
+
+    def assigned(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> None:
+        """A partition is ours: its rows by table, just loaded. Writes appear in these very dicts."""
+
+    def revoked(self, partition: int) -> None:
+        """The partition is no longer ours, or is about to be assigned anew with rows loaded again."""
+
+    async def on_block(self, block: Block, effects: Effects) -> None:
+        """Handle a block. It is acknowledged when this returns; if it raises, never, and the worker stops."""
+
+
+class BlockEffects:
+    """The effects of one block on the broker, refused once its partition is no longer this worker's."""
+
+    def __init__(
+        self, publisher: Publisher, stores: Mapping[str, RowStore], partition: int, owned: Callable[[], bool]
+    ) -> None:
+        self._publisher = publisher
+        self._stores = stores
+        self._partition = partition
+        self._owned = owned
+
+    async def write(self, table: str, partition: int, rows: Mapping[bytes, Row]) -> None:
+        store = self._stores[table]
+        held = store.rows.get(partition)
+        if held is None:
+            raise PartitionLost(f"table {table} does not hold partition {partition}")
+        encode = store.spec.encode
+        encoded: list[Encoded] = [(key, encode(row), []) for key, row in rows.items()]
+        await self._publish(store.spec.topic, {partition: encoded})
+        held.update(rows)
+        self._publisher.metrics.table_rows.labels(table, partition).set(len(held))
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        partitions = await self._publisher.partitions_of(topic)
+        by_partition: dict[int, list[Encoded]] = defaultdict(list)
+        for message in messages:
+            by_partition[self._choose(message, partitions)].append(
+                (message.key, message.value, list(message.headers))
+            )
+        await self._publish(topic, by_partition)
+
+    def _choose(self, message: Message, partitions: int) -> int:
+        if message.partition is not None:
+            return message.partition
+        if message.key is not None:
+            return partition_of(message.key, partitions)
+        return self._partition % partitions
+
+    async def _publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
+        self._require_owned()
+        await self._publisher.publish(topic, by_partition)
+        self._require_owned()  # lest the processor carry on with a partition given to it anew
+
+    def _require_owned(self) -> None:
+        if not self._owned():
+            raise PartitionLost(f"partition {self._partition} went to another worker")
+
+
+# Key, value, and headers in a list, since aiokafka takes no other sequence.
+Encoded = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+
+
+class Publisher:
+    """Appends records to topics in batches, and waits until the broker has them."""
+
+    def __init__(
+        self, producer: Callable[[], AIOKafkaProducer], timeout_seconds: float, metrics: Metrics
+    ) -> None:
+        self._producer = producer
+        self._timeout_seconds = timeout_seconds
+        self.metrics = metrics
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has. Raises WriteFailed."""
+        return len(await self._or_fail(topic, self._producer().partitions_for(topic)))
+
+    async def publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
+        """Append, in order within a partition. Returns when the broker has everything. Raises WriteFailed."""
+        started = perf_counter()
+        partitions = await self.partitions_of(topic)
+        if unknown := [partition for partition in by_partition if not 0 <= partition < partitions]:
+            raise self._failed(topic, "unknown-partition", f"{unknown} of {partitions}")
+        appends = [self._append(topic, partition, records) for partition, records in by_partition.items()]
+        await self._or_fail(topic, asyncio.gather(*appends))
+        self.metrics.write_seconds.labels(topic).observe(perf_counter() - started)
+        self.metrics.output_records.labels(topic).inc(sum(map(len, by_partition.values())))
+
+    async def _append(self, topic: str, partition: int, records: Sequence[Encoded]) -> None:
+        producer = self._producer()
+        acknowledged = [
+            await producer.send_batch(batch, topic, partition=partition)
+            for batch in _batches(producer, records)
+        ]
+        await asyncio.gather(*acknowledged)
+
+    async def _or_fail(self, topic: str, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await work
+        except TimeoutError:
+            raise self._failed(topic, "timeout", f"no acknowledgement in {self._timeout_seconds} s") from None
+        except (MessageSizeTooLargeError, RecordListTooLargeError):
+            raise self._failed(topic, "record-too-large", "raise max.message.bytes of the topic") from None
+        except KafkaError as error:
+            raise self._failed(topic, "refused-by-broker", type(error).__name__) from error
+
+    def _failed(self, topic: str, reason: FailureReason, detail: str) -> WriteFailed:
+        self.metrics.write_failures.labels(topic, reason).inc()
+        return WriteFailed(topic, reason, detail)
+
+
+def _batches(producer: AIOKafkaProducer, records: Iterable[Encoded]) -> Iterable[Any]:
+    """Closed batches of at most the producer's batch size; a larger record is a batch of its own."""
+    batch = producer.create_batch()
+    for key, value, headers in records:
+        if batch.append(key=key, value=value, headers=headers, timestamp=None) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, headers=headers, timestamp=None)
+    if batch.record_count():
+        batch.close()
+        yield batch
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's clients give a key: murmur2 without its sign, modulo the partitions."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2 as Kafka's clients compute it: 32 bits, seed 0x9747b28c."""
+    length = len(data)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for word in _words(length >> 2).unpack_from(data):
+        k = word * 0x5BD1E995 & 0xFFFFFFFF
+        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & 0xFFFFFFFF
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
+    return h ^ h >> 15
+
+
+@lru_cache(maxsize=512)
+def _words(count: int) -> Struct:
+    return Struct(f"<{count}I")
