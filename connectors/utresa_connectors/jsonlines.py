@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-
 from utresa.codec import RECORDS, Refused, Wire, accept, check_source, encode, instant
 from utresa.domain.records import Event, FeedStatus, Record
 from utresa.topics import INPUT_TOPICS, Topic

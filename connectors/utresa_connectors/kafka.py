@@ -16,7 +16,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
-
 from utresa.codec import Wire
 from utresa.topics import TOPICS, Topic
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from utresa.codec import read_value
 from utresa.topics import STATISTICS
+
 from utresa_connectors import kafka
 
 Statistic = dict[str, Any]

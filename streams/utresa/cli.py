@@ -7,11 +7,12 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn
+from typing import Annotated, Any, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -217,7 +218,8 @@ def synthesize(
     ] = False,
 ) -> None:
     """Write the life of some 60 000 cases, 2019–2024, whose true figures are the report's."""
-    lines = synthetic.lines(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
+    events = synthetic.events(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
+    lines = map(msgspec.json.encode, events)
     if not send:
         write = sys.stdout.buffer.write
         for line in lines:
@@ -280,7 +282,7 @@ def _recount_topics(count: Recount) -> bool:
 
     def take(record: Any) -> None:
         try:
-            event = decode(record.topic, record.key, record.value, record.headers)
+            event = decode(record.topic, record.key, record.value, record.headers, record.offset)
         except Refused as reason:
             refused[record.topic, reason.reason] += 1
             return
@@ -321,21 +323,21 @@ def report_command(
     first, _, last = years.partition("-")
     span = range(int(first), int(last or first) + 1)
 
-    def tables(figures: dict[str, statistics.Statistic]) -> report.Report:
-        return report.Report([row for row in figures.values() if row["edition"] == chosen.name], span)
+    def figures(published: dict[str, statistics.Statistic]) -> report.Figures:
+        return report.figures_of(published.values(), chosen.name)
 
     if watch:
-        _watch(address, lambda figures: tables(figures).renderable(lang.value))
+        _watch(address, lambda published: report.render(report.fill(figures(published), span), lang.value))
         return
-    shown = tables(_kafka(statistics.current(address)))
-    if as_json_:
-        print(json.dumps(shown.as_json(lang.value), ensure_ascii=False, indent=1))
-    elif compare:
-        out.print(shown.compared(lang.value))
-        if not shown.agrees:
+    found = figures(_kafka(statistics.current(address)))
+    if compare:
+        out.print(report.beside(found, lang.value, years=span))
+        if not report.compare(found).everything.complete:
             raise typer.Exit(1)
+    elif as_json_:
+        print(json.dumps(report.to_json(report.fill(found, span), lang.value), ensure_ascii=False, indent=1))
     else:
-        out.print(shown.renderable(lang.value))
+        out.print(report.render(report.fill(found, span), lang.value))
 
 
 def _watch(address: str, render: Any) -> None:

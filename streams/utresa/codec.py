@@ -71,7 +71,11 @@ class Wire(NamedTuple):
 
 
 def decode(
-    topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes]],
+    offset: int = 0,
 ) -> Event | FeedStatus:
     """An input topic's message as an event. Raises Refused."""
     expected = INPUT_TOPICS[topic]
@@ -85,11 +89,11 @@ def decode(
         text = key.decode() if key is not None else None
     except UnicodeDecodeError:
         text = None
-    return accept(expected, text, ce_id, ce_time, RECORDS[name](**fields))
+    return accept(expected, text, ce_id, ce_time, RECORDS[name](**fields), offset)
 
 
 def accept(
-    topic: Topic, key: str | None, ce_id: str, ce_time: int, record: Record | FeedStatus
+    topic: Topic, key: str | None, ce_id: str, ce_time: int, record: Record | FeedStatus, offset: int = 0
 ) -> Event | FeedStatus:
     """What decoding leaves to check, the same for every way in. Raises Refused."""
     assert topic.key is not None
@@ -103,7 +107,7 @@ def accept(
         raise Refused("invalid-value", "record_id")
     if not record.retracted:
         _check_content(topic, record)
-    return Event(topic.name, ce_time, ce_id, record)  # type: ignore[arg-type]
+    return Event(topic.name, ce_time, ce_id, record, offset)  # type: ignore[arg-type]
 
 
 def encode(topic: str, record: Record | FeedStatus, ce_id: str, ce_time: str) -> Wire:

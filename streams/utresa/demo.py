@@ -14,14 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from utresa_connectors import jsonlines, kafka, local_broker, statistics, synthetic
-from utresa_connectors.report import Report
+from utresa_connectors import jsonlines, kafka, local_broker, report, statistics, synthetic
 
 from utresa.domain.editions import NEWEST
 from utresa.settings import Settings
@@ -97,7 +97,7 @@ class Demo:
     settings: Settings
     seed: int = 1
     workers: int = 2
-    language: str = "sv"
+    language: report.Language = "sv"
     stay: bool = True
 
     def run(self, out: Console, err: Console) -> int:
@@ -147,7 +147,8 @@ class Demo:
             )
 
     async def _play(self, address: str, workers: Workers, err: Console) -> None:
-        lines = list(synthetic.lines(seed=self.seed, disorder=True, duplicates=True))
+        events = synthetic.events(seed=self.seed, disorder=True, duplicates=True)
+        lines = [msgspec.json.encode(event) for event in events]
         with _bar(err, "events sent", len(lines)) as advance:
 
             async def sent(count: int) -> None:
@@ -180,10 +181,10 @@ class Demo:
             await asyncio.sleep(POLL_SECONDS)
 
     def _show(self, address: str, out: Console) -> bool:
-        figures = asyncio.run(statistics.current(address))
-        report = Report([row for row in figures.values() if row["edition"] == NEWEST.name])
-        out.print(report.compared(self.language))
-        return report.agrees
+        rows = asyncio.run(statistics.current(address)).values()
+        figures = report.figures_of(rows, NEWEST.name)
+        out.print(report.beside(figures, self.language))
+        return report.compare(figures).everything.complete
 
     def _stay(self, address: str, workers: Workers, out: Console, err: Console) -> None:
         pids = ", ".join(str(process.pid) for process in workers.running.values())
@@ -192,12 +193,13 @@ class Demo:
             f"In another terminal: UTRESA_KAFKA={address} .venv/bin/utresa report --watch. Ctrl-C ends the demo.",
             highlight=False,
         )
-        while True:
-            time.sleep(1)
-            before = workers.started
-            workers.start()
-            if workers.started > before:
-                err.print("a worker had died; it is started again")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(1)
+                before = workers.started
+                workers.start()
+                if workers.started > before:
+                    err.print("a worker had died; it is started again")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Random histories are nasty enough when each of these moves a figure of some of them.
 """
 
-Change = tuple[str, str]
+Change = tuple[str, str]  # text that occurs once in the SQL, and what stands there instead
 
 WRONG_RULES: dict[str, Change] = {
     "the territory's dates are forgotten (GB)": (
@@ -205,7 +205,7 @@ OTHER_READINGS: dict[str, Change] = {
     ),
     "an order of a case without decision names nothing": (
         "FROM travel_order\nQUALIFY",
-        "FROM travel_order JOIN (SELECT history, case_id FROM decided_case) USING (history, case_id)\nQUALIFY",
+        "FROM travel_order SEMI JOIN decided_case USING (history, case_id)\nQUALIFY",
     ),
     "only the order that explains the outcome has it": (
         "FROM travel_order JOIN transport USING (history, case_id, order_id)",
@@ -221,7 +221,7 @@ OTHER_READINGS: dict[str, Change] = {
     "a charter's flag is that of its transports to the country": (
         "SELECT transport.history, charter_id, charter.year, charter.frontex::VARCHAR AS frontex",
         "SELECT transport.history, charter_id, charter.year,"
-        " (bool_or(transport.frontex) OVER (PARTITION BY transport.history, charter_id, charter.year, country))"
+        " (bool_or(transport.frontex) OVER (PARTITION BY history, charter_id, charter.year, country))"
         "::VARCHAR AS frontex",
     ),
     "of two handovers on one day the smaller id is the later": (

@@ -12,7 +12,9 @@ WHERE topic NOT LIKE '%.feed-status.v1';
 -- Section 3, recount: as-of defaults "to the greatest revised_on", the horizon "to the year of as-of".
 -- Reading: the greatest of all records read, replaced, retracted and waiting ones too.
 CREATE TABLE question AS
-SELECT history, coalesce(asked.as_of, greatest_revised_on) AS as_of, coalesce(asked.horizon, year(coalesce(asked.as_of, greatest_revised_on))) AS horizon
+SELECT history,
+    coalesce(asked.as_of, greatest_revised_on) AS as_of,
+    coalesce(asked.horizon, year(coalesce(asked.as_of, greatest_revised_on))) AS horizon
 FROM asked JOIN (SELECT history, max(revised_on) AS greatest_revised_on FROM record GROUP BY history) USING (history);
 
 -- "Latest. Per (topic, record_id): the highest revision." Ties (section 1): "the later ce_time wins, then the greater ce_id";
@@ -48,7 +50,8 @@ FROM latest WHERE topic = 'migrationsverket.case-handover.v1';
 
 CREATE TABLE enforcement_case AS
 SELECT history, unnest(from_json_strict(value, '{
-    "record_id": "VARCHAR", "case_id": "VARCHAR", "opened_on": "DATE", "basis": "VARCHAR", "closed_on": "DATE", "close_reason": "VARCHAR"}'))
+    "record_id": "VARCHAR", "case_id": "VARCHAR", "opened_on": "DATE", "basis": "VARCHAR", "closed_on": "DATE",
+    "close_reason": "VARCHAR"}'))
 FROM latest WHERE topic = 'polisen.enforcement-case.v1';
 
 -- "One agency writes one prefix": the topic tells whose registration it is.

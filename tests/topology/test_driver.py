@@ -27,10 +27,8 @@ def last_wins(_: list[int], b: list[int]) -> list[int]:
     return b
 
 
-def table(merge: Merge) -> TableSpec:
-    return TableSpec(
-        "ids", CHANGELOG, msgspec.json.encode, lambda _, value: msgspec.json.decode(value), merge
-    )
+def decode(_: bytes, value: bytes) -> list[int]:
+    return msgspec.json.decode(value, type=list[int])
 
 
 class Collect:
@@ -40,7 +38,7 @@ class Collect:
     topics = (IDS,)
 
     def __init__(self, merge: Merge = union) -> None:
-        self.tables = (table(merge),)
+        self.tables = (TableSpec("ids", CHANGELOG, msgspec.json.encode, decode, merge),)
         self.rows: dict[int, dict[bytes, Row]] = {}
 
     def assigned(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> None:
@@ -123,7 +121,7 @@ def test_should_lose_rows_when_the_last_of_a_key_wins_on_load() -> None:
 def test_should_give_the_same_rows_however_it_is_cut_and_interrupted(seed: int) -> None:
     chance = Random(seed)
     driver = Driver(lambda: [Collect()], block_records=9, chance=chance)
-    faults: Sequence[Item] = [
+    faults: list[Item] = [
         Crash(1 + seed % 5, "half"),
         Rebalance(2),
         Duplicate(1),

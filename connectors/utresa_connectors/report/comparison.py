@@ -88,8 +88,8 @@ def compare(figures: Figures) -> Comparison:
 
 
 def check(table: Table, row: Row, year: int, value: Value) -> Check | None:
-    """A figure of a table. None where there is nothing to compare: a year that the report does not print, or a
-    0 in a row that it does not print. Any other value in such a row is a difference."""
+    """A figure of a table. None where there is nothing to compare: a year that the report does not print, or
+    a 0 in a row that it does not print. Any other value in such a row is a difference."""
     as_printed = printed.in_table(table.number, row.name, year)
     if year not in printed.YEARS or (as_printed is None and not value):
         return None

@@ -1,7 +1,7 @@
 """What is derived from the figures when they are shown, and never stored (contract, section 2, at the end).
 
-Totals, joint results, shares, changes against the year before, passengers per charter, monthly means, top lists:
-`DERIVED` is the one list of them, each with the place in the report that states it.
+Totals, joint results, shares, changes against the year before, passengers per charter, monthly means and top
+lists: `DERIVED` is the one list of them, each with the place in the report that states it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Figures:
 
 
 def figures_of(rows: Iterable[Mapping[str, Any]], edition: str) -> Figures:
-    """The edition's figures from rows like those of `utresa recount --format json`; those of other editions are
-    passed over. Of several rows with one key the last holds, as in a compacted topic."""
+    """The edition's figures from rows like those of `utresa recount --format json`; those of other editions
+    are passed over. Of several rows with one key the last holds, as in a compacted topic."""
     cells: defaultdict[tuple[str, int], dict[Dims, Value]] = defaultdict(dict)
     for row in rows:
         if row["edition"] == edition:

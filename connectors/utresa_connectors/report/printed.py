@@ -1,7 +1,7 @@
 """The report as printed: "Gemensam redovisning av återvändandeverksamhetens resultat 2024".
 
-Data alone, typed in from the report (dnr 1.1.2-2025-814), its totals too: what is computed is held against them.
-`TABLES` are Tables 1–4 with the row names of `tables.TABLES`; `TEXT` is what else the report states, in its order.
+Data alone, typed from the report (dnr 1.1.2-2025-814), its totals too; what is computed is held against it.
+`TABLES` are Tables 1–4 with the row names of `tables.TABLES`; `TEXT` is what else it states, in its order.
 """
 
 from __future__ import annotations

@@ -49,9 +49,8 @@ def beside(
     tables = (_Marked(filled, language) for filled in fill(figures, years))
     if not text:
         return Group(*tables, _closing(comparison.tables, language))
-    return Group(
-        *tables, _text_grid(comparison.text, language), Text(), _closing(comparison.everything, language)
-    )
+    stated = _text_grid(comparison.text, language)
+    return Group(*tables, stated, Text(), _closing(comparison.everything, language))
 
 
 def number(value: Answer, language: Language = "sv", unit: Unit = "count", *, whole: bool = False) -> str:
@@ -82,8 +81,8 @@ def _grouped(amount: int, negative: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
-    """A table with its marks. What is printed otherwise stands behind the figure, or under it where the console
-    is too narrow for that: a figure must not be cut."""
+    """A table with its marks. What is printed otherwise stands behind the figure, or under it where the
+    console is too narrow for that: a figure must not be cut."""
 
     filled: Filled
     language: Language

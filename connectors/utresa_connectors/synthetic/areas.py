@@ -1,6 +1,6 @@
-"""Which countries a traveller could find inside the territory and inside Schengen, by day. The generator's own notion.
+"""Which countries lie in the territory and in Schengen on a day: the generator's own notion.
 
-It is kept apart from the domain's on purpose: the history is the test of the domain, so it shares nothing with it.
+It is kept apart from the domain's on purpose. The history tests the domain, so it shares nothing with it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from functools import cache
 
 from utresa_connectors.synthetic.calendar import Day, day
 
-SCHENGEN_THROUGHOUT = tuple("AT BE CH CZ DE DK EE ES FI FR GR HU IS IT LT LU LV MT NL NO PL PT SI SK".split())
+SCHENGEN_THROUGHOUT = (
+    *("AT", "BE", "CH", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HU", "IS"),
+    *("IT", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "SI", "SK"),
+)
 JOINED_SCHENGEN = {"HR": day("2023-01-01"), "BG": day("2024-03-31"), "RO": day("2024-03-31")}
 OPTED_OUT = ("CY", "IE")
 GB_LEFT = day("2020-01-31")

@@ -1,6 +1,6 @@
 """What the plan still owes: quotas that lives are written against, until all are spent.
 
-The books count what is planned, never what was written: they know nothing of the rules by which figures are made.
+The books count what is planned, never what was written: they know nothing of the rules that make figures.
 """
 
 from __future__ import annotations
@@ -99,8 +99,12 @@ class Books:
         self.court_incoming = Quota("court expulsions incoming", plan.COURT_INCOMING)
         self.court_slips = Quota("court expulsions closed in the next year", plan.COURT_SLIPS)
         self.court_exits = Quota("court expulsions enforced", plan.COURT_DESTINATIONS)
-        self.received_from = {year: Deck(rng, apportioned(REMOVAL_HOMES, n)) for year, n in _received().items()}
-        self.received_because = {year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()}
+        self.received_from = {
+            year: Deck(rng, apportioned(REMOVAL_HOMES, n)) for year, n in _received().items()
+        }
+        self.received_because = {
+            year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()
+        }
         self.dublin_handovers = {
             year: Deck(rng, _column(plan.DUBLIN_HANDOVERS, year)) for year in plan.DUBLIN_MEAN_DAYS
         }
@@ -116,7 +120,7 @@ class Books:
         return self.rng.random() * 100 < per_cent
 
     def receive(self, opened_on: Day, country: str | None = None) -> tuple[str, str]:
-        """Country and reason of a removal case that the Police receive on the day; the country may be given."""
+        """Country and reason of a removal case that the Police receive on the day."""
         year = year_of(opened_on)
         if year not in self.received_from:
             return country or draw(self.rng, REMOVAL_HOMES), "COERCION" if self.chance(15) else "ABSCONDED"
@@ -128,9 +132,21 @@ class Books:
 
     def close(self) -> None:
         """Raises PlanNotMet unless every quota and deck is spent."""
-        for by_year in (self.decisions, self.final, self.dublin_decisions, self.court_incoming, self.court_slips):
+        for by_year in (
+            self.decisions,
+            self.final,
+            self.dublin_decisions,
+            self.court_incoming,
+            self.court_slips,
+        ):
             by_year.close()
-        for table in (self.removal_exits, self.not_in_accordance, self.transports, self.in_vain, self.court_exits):
+        for table in (
+            self.removal_exits,
+            self.not_in_accordance,
+            self.transports,
+            self.in_vain,
+            self.court_exits,
+        ):
             table.close()
         for name, decks in (("received", self.received_from), ("dublin handovers", self.dublin_handovers)):
             if any(len(deck) for deck in decks.values()):

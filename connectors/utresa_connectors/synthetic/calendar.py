@@ -53,13 +53,13 @@ def first_day_of_months(begin: Day, end: Day) -> Iterator[Day]:
 
 
 def any_day(rng: Random, year: int) -> Day:
-    """Any day of the year. In the first year only from July on, so that lives have room before their exits."""
+    """Any day of the year; of the first year only from July on, so that a life has room before its exit."""
     begin = first_day(year) + (181 if year == year_of(BEGIN) else 0)
     return rng.randint(begin, last_day(year))
 
 
 def weekday_before(of: Day) -> Day:
-    """The latest weekday on or before the day: offices decide on weekdays. Never before the history begins."""
+    """The latest weekday on or before the day, since offices decide on weekdays; never before the history."""
     return max(BEGIN, of - max(0, date.fromordinal(of).weekday() - 4))
 
 

@@ -15,10 +15,11 @@ def weights(text: str) -> dict[str, int]:
     return dict(zip(words[::2], map(int, words[1::2]), strict=True))
 
 
-# §3.1.2: Iraq, Uzbekistan, Afghanistan, Colombia and Ethiopia in that order among those handed over, in per mille.
+# §3.1.2: Iraq, Uzbekistan, Afghanistan, Colombia and Ethiopia, in that order, among those handed over.
 REMOVAL_HOMES = weights("""
-    IQ 112 UZ 99 AF 84 CO 70 ET 61 IR 47 GE 46 AL 40 TR 40 NG 38 RS 34 SO 33 IN 24 PK 22 VN 21 MN 20 KG 19 MA 18
-    RU 17 BD 15 LB 14 VE 14 MK 13 CL 13 XK 12 BR 12 AM 10 UA 10 AZ 9 EG 8 BA 8 PE 8 HN 7 KE 6 GM 6 ER 5 SY 5
+    IQ 112 UZ 99 AF 84 CO 70 ET 61 IR 47 GE 46 AL 40 TR 40 NG 38 RS 34 SO 33 IN 24 PK 22 VN 21 MN 20 KG 19
+    MA 18 RU 17 BD 15 LB 14 VE 14 MK 13 CL 13 XK 12 BR 12 AM 10 UA 10 AZ 9 EG 8 BA 8 PE 8 HN 7 KE 6 GM 6 ER 5
+    SY 5
 """)
 DUBLIN_HOMES = weights("AF 18 IQ 14 SY 13 IR 11 SO 9 RU 8 GE 7 TR 7 ER 5 NG 5 UZ 3")
 # §3.2.1: Germany, then Spain and Poland; with the Police Germany and France (§3.2.2).
@@ -26,9 +27,11 @@ DUBLIN_STATES = {
     "migrationsverket": weights("DE 40 ES 15 PL 11 FR 8 IT 6 NL 5 AT 4 LT 3 FI 3 DK 2 MT 2 CY 1 IE 1"),
     "polisen": weights("DE 38 FR 21 ES 9 IT 8 PL 7 NL 5 AT 4 BE 3 MT 2 CY 1 IE 1"),
 }
-REFUSED_HOMES = weights("UA 12 AL 11 GE 10 RS 10 MD 9 TR 9 IN 7 UZ 7 MK 6 BR 5 NG 5 IQ 5 CO 4 MA 4 PK 3 BA 3 XK 2")
+REFUSED_HOMES = weights(
+    "UA 12 AL 11 GE 10 RS 10 MD 9 TR 9 IN 7 UZ 7 MK 6 BR 5 NG 5 IQ 5 CO 4 MA 4 PK 3 BA 3 XK 2"
+)
 REFUSED_ELSEWHERE_IN_SCHENGEN = weights("PL 26 DE 22 LT 13 FI 13 NO 12 LV 8 NL 6")
-# §3.4: the number of Afghans, Iraqis and Somalis among those expelled by a court has grown: they stay in the stock.
+# §3.4: Afghans, Iraqis and Somalis are more and more of those expelled by a court: they stay in the stock.
 COURT_HOMES = {
     "schengen": weights("PL 28 LT 18 EE 10 LV 10 DE 7 DK 7 NO 6 FI 6 NL 4 ES 4"),
     "territory": weights("IE 1 CY 1"),

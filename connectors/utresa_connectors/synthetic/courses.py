@@ -1,4 +1,4 @@
-"""The days of a removal decision, told backwards from its exit or from the day on which the Police received it."""
+"""The days of a removal decision, told backwards from its exit or from its receipt by the Police."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAST_DECISION = last_day(2024)  # the history takes up no case after it
 
 
 class Course(NamedTuple):
-    """Days of a removal decision: §2.4 and §2.5. `final` may lie after the history's end: then it is not final."""
+    """Days of a removal decision (§2.4, §2.5). A `final` after the history's end has not come."""
 
     decided: Day
     final: Day | None
@@ -23,7 +23,7 @@ class Course(NamedTuple):
 
     @property
     def return_case_opened(self) -> Day | None:
-        """§2.4: when the decision can be enforced; at the decision if that is at once or the application withdrawn."""
+        """§2.4: when the decision can be enforced; when made, if that is at once or on a withdrawal."""
         return self.decided if self.immediate or self.withdrawn else self.final
 
 
@@ -64,7 +64,9 @@ def received_on(rng: Random, received: Day) -> Course:
     """Handed over to the Police, who received it on the day."""
     handed_over = max(BEGIN, received - rng.randint(0, 9))
     final = max(BEGIN, handed_over - _skewed(rng, 12, 220))
-    return Course(_days_before(final, _skewed(rng, 21, 170)), final, handed_over=handed_over, received=received)
+    return Course(
+        _days_before(final, _skewed(rng, 21, 170)), final, handed_over=handed_over, received=received
+    )
 
 
 def final_on(rng: Random, final: Day) -> Course:

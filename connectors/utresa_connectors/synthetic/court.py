@@ -15,7 +15,13 @@ from utresa_connectors.synthetic.plan import POLISEN
 from utresa_connectors.synthetic.slips import facts, register_exit
 from utresa_connectors.synthetic.transports import escort, fly, order_in_vain
 
-CLOSED_OTHERWISE = ("PERMIT_GRANTED", "PRESCRIBED", "OTHER", "OTHER", "EXIT")  # EXIT: an exit that nobody registered
+CLOSED_OTHERWISE = (
+    "PERMIT_GRANTED",
+    "PRESCRIBED",
+    "OTHER",
+    "OTHER",
+    "EXIT",
+)  # EXIT: an exit that nobody registered
 
 
 def lives(books: Books) -> Iterator[Life]:
@@ -45,7 +51,7 @@ def _seats(books: Books) -> Iterator[Life]:
 
 
 def _enforced(books: Books) -> Iterator[Life]:
-    """The other exits of Table 4, each to its area; the last of a year are closed in the next (COURT_SLIPS)."""
+    """The other exits of Table 4, each to its area; a few are closed in the next year (COURT_SLIPS)."""
     for (row, year), _ in plan.COURT_DESTINATIONS.items():
         while books.court_exits.take((row, year)):
             slips = books.court_slips.take(year)
@@ -56,7 +62,9 @@ def _expelled(books: Books, year: int, to: str, slips: bool) -> Life:
     rng = books.rng
     exit_on = last_day(year) - rng.randint(0, 6) if slips else any_day(rng, year)
     if to == "territory" and year < 2025 and books.chance(60):
-        exit_on = rng.randint(first_day(year), first_day(year) + 88)  # Bulgaria and Romania joined Schengen on 2024-03-31
+        exit_on = rng.randint(
+            first_day(year), first_day(year) + 88
+        )  # Bulgaria and Romania joined Schengen on 2024-03-31
     home = _home(books, to, exit_on)
     life, opened, entry = _sentenced(books, exit_on, home)
     country = None if to == "unknown" else home
@@ -82,7 +90,7 @@ def _home(books: Books, to: str, exit_on: Day) -> str:
 
 
 def _sentenced(books: Books, before: Day, home: str) -> tuple[Life, Day, Entry]:
-    """Judgment and enforcement case, opened some time before, in a year of which the plan has incoming cases left."""
+    """Judgment and enforcement case, opened before, in a year of which the plan has incoming cases left."""
     opened = _opened_before(books, before)
     books.court_incoming.spend(year_of(opened))
     return _judged(books, opened, home, "COURT_EXPULSION")

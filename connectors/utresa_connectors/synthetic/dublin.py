@@ -1,4 +1,4 @@
-"""Lives under a transfer decision by the Dublin Regulation: the Migration Agency's (§3.2), and the Police's own (§2.5)."""
+"""Lives under the Dublin Regulation: transfers that the Migration Agency decided (§3.2), or the Police (§2.5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 from utresa_connectors.synthetic import plan
 from utresa_connectors.synthetic.books import Books
 from utresa_connectors.synthetic.calendar import BEGIN, END, Day, any_day, first_day, known, last_day, year_of
-from utresa_connectors.synthetic.countries import ABSCONDED_TO, DUBLIN_HOMES, DUBLIN_STATES, THIRD_COUNTRIES, draw
+from utresa_connectors.synthetic.countries import (
+    ABSCONDED_TO,
+    DUBLIN_HOMES,
+    DUBLIN_STATES,
+    THIRD_COUNTRIES,
+    draw,
+)
 from utresa_connectors.synthetic.life import Entry, Life
 from utresa_connectors.synthetic.plan import MIGRATIONSVERKET, POLISEN
 from utresa_connectors.synthetic.slips import facts, register_exit
@@ -42,8 +48,14 @@ def lives(books: Books) -> Iterator[Life]:
 
 def _left_on_own(books: Books, year: int) -> Iterator[Life]:
     """Table 2, the Migration Agency, with the planned mean of days from the decision."""
-    exits = [to for to in ("eu_country", "home_country", "third_country") for _ in range(_owed(MIGRATIONSVERKET, to, year))]
-    for to, waited in zip(exits, _days_with_mean(books, len(exits), plan.DUBLIN_MEAN_DAYS[year]), strict=True):
+    exits = [
+        to
+        for to in ("eu_country", "home_country", "third_country")
+        for _ in range(_owed(MIGRATIONSVERKET, to, year))
+    ]
+    for to, waited in zip(
+        exits, _days_with_mean(books, len(exits), plan.DUBLIN_MEAN_DAYS[year]), strict=True
+    ):
         exit_on = any_day(books.rng, year)
         case = _open(books, exit_on - waited, MIGRATIONSVERKET)
         named = AUTHORITY[MIGRATIONSVERKET] if books.chance(70) else None
@@ -86,7 +98,7 @@ def _transferred(books: Books, to: str, year: int) -> Life:
 
 
 def _register(books: Books, case: Transfer, truth: dict[str, Any], also_police: bool) -> None:
-    """The Migration Agency's registration, and the Police's of the same exit: one exit (contract, the counted exit)."""
+    """The Migration Agency's registration, and the Police's of the same exit: together one exit."""
     exit_on = truth["exit_on"]
     register_exit(books.rng, case.life, MIGRATIONSVERKET, known(books.rng, exit_on, 1, 30), truth)
     if also_police:
@@ -133,11 +145,13 @@ def _hand_over(books: Books, handed_over: Day) -> Transfer:
         entry.revise(known(rng, handed_over, 9, 20))
     case.return_case.revise(known(rng, handed_over, 0, 4), closed_on=handed_over, close_reason="HANDED_OVER")
     opened = min(handed_over + rng.randint(0, 5), END)
-    return case._replace(enforcement_case=case.life.open_enforcement_case(opened, known(rng, opened, 0, 3), "HANDOVER"))
+    return case._replace(
+        enforcement_case=case.life.open_enforcement_case(opened, known(rng, opened, 0, 3), "HANDOVER")
+    )
 
 
 def _country(books: Books, case: Transfer, to: str) -> str | None:
-    """Where the exit went: to the responsible state, or (§3.2) home, or to a third country; some went astray."""
+    """Where the exit went: to the responsible state, home or to a third country (§3.2); some went astray."""
     match to:
         case "eu_country":
             return draw(books.rng, ABSCONDED_TO) if books.chance(2) else case.state
@@ -180,7 +194,12 @@ def _handed_over_before(books: Books, closed_on: Day) -> Day:
     handed_over = closed_on - books.rng.randint(160, 400)
     return next(
         day
-        for day in (handed_over, closed_on - 160, first_day(year_of(closed_on)), last_day(year_of(closed_on) - 1))
+        for day in (
+            handed_over,
+            closed_on - 160,
+            first_day(year_of(closed_on)),
+            last_day(year_of(closed_on) - 1),
+        )
         if day > BEGIN and day <= closed_on and len(books.dublin_handovers[year_of(day)])
     )
 
@@ -194,11 +213,15 @@ def _handed_over(books: Books) -> Iterator[Life]:
             case = _hand_over(books, handed_over)
             assert case.enforcement_case is not None
             if books.chance(60):
-                order_in_vain(books, case.life, case.state, handed_over, min(handed_over + 120, last_day(year)))
+                order_in_vain(
+                    books, case.life, case.state, handed_over, min(handed_over + 120, last_day(year))
+                )
             if books.chance(10):
                 closed_on = handed_over + rng.randint(30, 200)
                 reason = rng.choice(("PERMIT_GRANTED", "OTHER"))
-                case.enforcement_case.revise(known(rng, closed_on, 0, 5), closed_on=closed_on, close_reason=reason)
+                case.enforcement_case.revise(
+                    known(rng, closed_on, 0, 5), closed_on=closed_on, close_reason=reason
+                )
             yield case.life
 
 
@@ -233,6 +256,8 @@ def _police_dublin(books: Books) -> Iterator[Life]:
                 destination_countries=(state,),
             )
             enforcement_case = life.open_enforcement_case(decided, decided, "OWN_DECISION")
-            register_exit(rng, life, POLISEN, known(rng, exit_on, 0, 6), facts(exit_on, state, "POLISEN", "BY_POLICE"))
+            register_exit(
+                rng, life, POLISEN, known(rng, exit_on, 0, 6), facts(exit_on, state, "POLISEN", "BY_POLICE")
+            )
             enforcement_case.revise(known(rng, exit_on, 0, 6), closed_on=exit_on, close_reason="EXIT")
             yield life

@@ -7,10 +7,12 @@ from itertools import repeat
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
+
 from utresa_connectors.synthetic import court, dublin, refusal, removal, removal_rest, strays
 from utresa_connectors.synthetic.books import Books
 from utresa_connectors.synthetic.calendar import BEGIN, END, Day, first_day_of_months, instant
-from utresa_connectors.synthetic.life import RESENT_AFTER, Event, Life, render
+from utresa_connectors.synthetic.life import RESENT_AFTER_SECONDS, Event, Life, render
 from utresa_connectors.synthetic.pseudonyms import Pseudonyms
 
 AGENCIES = ("migrationsverket", "polisen", "kriminalvarden", "sis")
@@ -26,7 +28,7 @@ class Status(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """Something on its way, and when it is sent. `resent` counts the sendings of the same revision as another event."""
+    """Something on its way, and when it is sent. `resent`: the same revision once more, as another event."""
 
     day: Day
     second: int
@@ -47,9 +49,9 @@ def events(
 ) -> Iterator[dict[str, Any]]:
     """Every event as the object of a JSON line (contract, section 3), in order of ce_time.
 
-    `scale` K writes everything K times under other identifiers: every figure is K times the plan's. `disorder`
-    scrambles the order of arrival, across cases and within them. `duplicates` sends some events twice, and some
-    revisions again as another event. The same arguments give the same stream.
+    `scale` K writes everything K times under other identifiers: every figure is K times the plan's.
+    `disorder` scrambles the order of arrival, across cases and within them. `duplicates` sends some events
+    twice, and some revisions again as another event. The same arguments give the same stream.
     """
     rng = Random(f"utresa/{seed}/sending")
     sendings = sorted(_sendings(seed, rng if duplicates else None), key=lambda one: one[:2])
@@ -64,6 +66,11 @@ def events(
             yield render(sending.what, names[copy], sending.resent)
         elif copy == 0:
             yield _status(sending, sending.what.agency, names[0])
+
+
+def lines(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False) -> Iterator[bytes]:
+    """The same as JSON lines, each without its line break."""
+    return map(msgspec.json.encode, events(seed, scale, disorder, duplicates))
 
 
 def _planned(seed: int) -> Iterator[Life]:
@@ -89,7 +96,7 @@ def _again(sending: Sending, chance: float) -> Iterator[Sending]:
     if chance < REPEATED_PER_CENT:
         yield from repeat(sending, 1 + (chance < REPEATED_PER_CENT / 10))
     elif chance < REPEATED_PER_CENT + RESENT_PER_CENT:
-        yield sending._replace(second=sending.second + RESENT_AFTER, resent=1)
+        yield sending._replace(second=sending.second + RESENT_AFTER_SECONDS, resent=1)
 
 
 def _status(sending: Sending, agency: str, names: Pseudonyms) -> dict[str, Any]:

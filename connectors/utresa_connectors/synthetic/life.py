@@ -17,13 +17,17 @@ DECISION = {"migrationsverket": "migrationsverket.decision.v1", "polisen": "poli
 RETURN_CASE = "migrationsverket.return-case.v1"
 HANDOVER = "migrationsverket.case-handover.v1"
 ENFORCEMENT_CASE = "polisen.enforcement-case.v1"
-EXIT = {"migrationsverket": "migrationsverket.exit-registration.v1", "polisen": "polisen.exit-registration.v1"}
+EXIT = {
+    "migrationsverket": "migrationsverket.exit-registration.v1",
+    "polisen": "polisen.exit-registration.v1",
+}
 TRAVEL_ORDER = "polisen.travel-order.v1"
 OUTCOME = "kriminalvarden.transport-outcome.v1"
 SIS_EXIT = "sis.exit.v1"
 
 _NUMBERED = {"case_id": "case", "order_id": "order", "sis_alert_id": "alert", "charter_id": "charter"}
-RESENT_AFTER = 3600  # seconds
+# A revision comes once more, unchanged, sooner than it is corrected under its own number: so the correction holds.
+RESENT_AFTER_SECONDS, CORRECTED_AFTER_SECONDS = 900, 1800
 _MOST_RECORDS = 100  # of one life; record numbers of different lives never meet
 _OFFICE_OPENS, _OFFICE_HOURS = 7 * 3600, 9 * 3600  # UTC
 
@@ -47,6 +51,7 @@ class Event(NamedTuple):
     revised_on: Day
     second: int
     fields: Fields
+    sending: int = 0  # which of several under one revision: the last one holds
 
     @property
     def moment(self) -> tuple[Day, int]:
@@ -71,6 +76,15 @@ class Entry:
         """A new revision, whole. A day after the history's end has not come: nothing is written."""
         self._append(on, False, {**self.fields, **changes})
 
+    def send_again(self, **changes: Any) -> None:
+        """The same revision with other content, by a system that corrects without a new number."""
+        last = self.last
+        fields = {**self.fields, **changes}
+        self.last = last._replace(
+            second=last.second + CORRECTED_AFTER_SECONDS, fields=fields, sending=last.sending + 1
+        )
+        self._events.append(self.last)
+
     def retract(self, on: Day) -> None:
         """A revision that withdraws the registration."""
         self._append(on, True, self.fields)
@@ -84,7 +98,12 @@ class Entry:
         if on == last.revised_on:
             second = max(second, last.second + 60)
         self.last = last._replace(
-            revision=last.revision + 1, retracted=retracted, revised_on=on, second=second, fields=fields
+            revision=last.revision + 1,
+            retracted=retracted,
+            revised_on=on,
+            second=second,
+            fields=fields,
+            sending=0,
         )
         self._events.append(self.last)
 
@@ -124,7 +143,10 @@ class Life:
         key = key or Key("case_id", self.number)
         record = self.number_of_next()
         second = _second(record, 1)
-        return Entry(self.events, Event(topic, key, record, 1, False, on, on, second, {key.field: key.number, **fields}))
+        return Entry(
+            self.events,
+            Event(topic, key, record, 1, False, on, on, second, {key.field: key.number, **fields}),
+        )
 
     def decide(self, agency: str, kind: str, on: Day, **facts: Any) -> Entry:
         """Decision, of the Migration Agency or of the Police."""
@@ -165,10 +187,17 @@ class Life:
     def report_outcome(self, order: int, performed: bool, outcome_on: Day, on: Day, **facts: Any) -> Entry:
         """TransportOutcome, under the order's key."""
         return self.enter(
-            OUTCOME, on, Key("order_id", order), performed=performed, outcome_on=outcome_on, **{"frontex": False, **facts}
+            OUTCOME,
+            on,
+            Key("order_id", order),
+            performed=performed,
+            outcome_on=outcome_on,
+            **{"frontex": False, **facts},
         )
 
-    def report_sis_exit(self, alert: int, exit_on: Day, on: Day, left_schengen: bool, confirming: str) -> Entry:
+    def report_sis_exit(
+        self, alert: int, exit_on: Day, on: Day, left_schengen: bool, confirming: str
+    ) -> Entry:
         """SisExit, under the alert's key."""
         return self.enter(
             SIS_EXIT,
@@ -183,7 +212,7 @@ class Life:
 def render(event: Event, names: Pseudonyms, resent: int = 0) -> dict[str, Any]:
     """The event as a JSON line's object (contract, section 3).
 
-    `resent` counts the sendings of the same revision as another event: each an hour after the one before.
+    `resent` counts the sendings of the same revision as another event.
     """
     value: dict[str, Any] = {
         "record_id": names.of("record", event.record),
@@ -200,8 +229,8 @@ def render(event: Event, names: Pseudonyms, resent: int = 0) -> dict[str, Any]:
         "topic": event.topic,
         "key": value[event.key.field],
         "headers": {
-            "ce_id": names.of("event", event.record, event.revision * _MOST_RECORDS + resent),
-            "ce_time": instant(event.revised_on, event.second + resent * RESENT_AFTER),
+            "ce_id": names.of("event", event.record, event.revision * 100 + event.sending * 10 + resent),
+            "ce_time": instant(event.revised_on, event.second + resent * RESENT_AFTER_SECONDS),
         },
         "value": value,
     }

@@ -1,4 +1,4 @@
-"""Where someone comes from, may go and went: chosen so that the exit falls in its planned class of Table 1 or 2."""
+"""Where someone comes from, may go and went: chosen so that the exit falls in its planned class of Table 1."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def astray(books: Books, home: str, exit_on: Day) -> Place:
 
 
 def at_the_edge(home: str, country: str) -> Place:
-    """To a country whose place decides alone whether the exit is in accordance: the decision does not name it."""
+    """To a country that the decision does not name: its area on the day decides alone."""
     return Place(home, (home,), (), country)
 
 

@@ -1,4 +1,4 @@
-"""Opaque identifiers, derived from the seed by a keyed hash: the same seed gives the same ones, and no order shows."""
+"""Opaque identifiers, derived from the seed by a keyed hash: equal seeds, equal names, and no order shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Pseudonyms:
         self._keyed.update(f"{copy}/".encode())
 
     def of(self, kind: str, number: int, nth: int = 0) -> str:
-        """The pseudonym of the numbered thing of a kind: a case, a record, an order, an alert, a charter, an event."""
+        """The pseudonym of a numbered case, record, order, alert, charter or event."""
         name = self._keyed.copy()
         name.update(f"{kind}/{number}/{nth}".encode())
         return name.hexdigest()

@@ -43,12 +43,12 @@ def _enforced(books: Books, year: int) -> Iterator[Life]:
     while manners:
         manner, criminal_actor = manners.pop(), actors > 0
         actors -= criminal_actor
-        life = _left(books, year, manner, criminal_actor)
         if met_again and not criminal_actor and manner == "by_police" and "by_police" in manners:
             manners.remove("by_police")
             met_again -= 1
-            life = _left_twice(books, year)
-        yield life
+            yield _left_twice(books, year)
+        else:
+            yield _left(books, year, manner, criminal_actor)
 
 
 def _owed(row: plan.Row, year: int) -> int:

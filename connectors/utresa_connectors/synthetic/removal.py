@@ -17,7 +17,15 @@ from utresa_connectors.synthetic.removal_case import Case, close, confirm, open_
 from utresa_connectors.synthetic.slips import facts, register_exit
 from utresa_connectors.synthetic.transports import escort, fly, order_in_vain
 
-YEARS_BACKWARDS = (2025, 2024, 2023, 2022, 2021, 2020, 2019)  # a transport may take an order of the year before
+YEARS_BACKWARDS = (
+    2025,
+    2024,
+    2023,
+    2022,
+    2021,
+    2020,
+    2019,
+)  # a transport may take an order of the year before
 AUTHORITY = {MIGRATIONSVERKET: "MIGRATIONSVERKET", POLISEN: "POLISEN"}
 MANNER = {MIGRATIONSVERKET: "OWN_EXIT", POLISEN: "BY_POLICE"}
 EVIDENCE = ("BORDER_CONTROL", "BORDER_CONTROL", "TRAVEL_DOCUMENTS", "OTHER")
@@ -78,10 +86,10 @@ def _owed(books: Books, planned: PlannedExit) -> PlannedExit:
 
 
 def left_on_own(books: Books, planned: PlannedExit) -> Life:
-    """The Migration Agency is the enforcing authority: no handover, or one that its registration disregards."""
+    """The Migration Agency is the enforcing authority: no handover, or one that its word disregards."""
     exit_on = planned.exit_on
     handed_over = books.chance(1.2)
-    course = (courses.by_police(books.rng, exit_on) if handed_over else courses.own(books.rng, exit_on))
+    course = courses.by_police(books.rng, exit_on) if handed_over else courses.own(books.rng, exit_on)
     case = _begin(books, course, planned)
     named = AUTHORITY[MIGRATIONSVERKET] if handed_over or books.chance(70) else None
     _leave(books, case, planned, named, police_know=books.chance(5))
@@ -183,11 +191,14 @@ def _register_with_police(books: Books, case: Case, truth: dict[str, Any], confi
         copy["exit_on"] = min(END, max(BEGIN, exit_on + rng.choice((-2, -1, 1, 3))))
     elif books.chance(2):
         copy["enforcing_authority"] = AUTHORITY[POLISEN]
-    elif country is not None and not confirmed and books.chance(4):
-        if books.not_in_accordance.take(((POLISEN,), year_of(on))):
-            case.life.register_exit(POLISEN, on, {**copy, "destination_country": None, "evidence": "OTHER"})
-            return
+    elif country and not confirmed and books.chance(4) and _astray_at_police(books, on):
+        case.life.register_exit(POLISEN, on, {**copy, "destination_country": None, "evidence": "OTHER"})
+        return
     register_exit(rng, case.life, POLISEN, max(on, copy["exit_on"]), copy)
+
+
+def _astray_at_police(books: Books, on: Day) -> bool:
+    return books.not_in_accordance.take(((POLISEN,), year_of(on)))
 
 
 def _astray_before(books: Books, case: Case, exit_on: Day) -> None:
@@ -203,7 +214,7 @@ def _astray_before(books: Books, case: Case, exit_on: Day) -> None:
 
 
 def _indicated_before(books: Books, case: Case, exit_on: Day) -> None:
-    """Skatteverket knew of a removal from the population register before: that never makes an exit (§3.1)."""
+    """Skatteverket indicated an exit before: that alone never makes one (§3.1)."""
     if exit_on - case.course.decided < 30 or not books.chance(1.5):
         return
     indicated = exit_on - books.rng.randint(1, 25)
@@ -214,7 +225,7 @@ def _indicated_before(books: Books, case: Case, exit_on: Day) -> None:
 def _confirm(books: Books, case: Case, exit_on: Day, needed: bool) -> bool:
     """SIS confirms that the person left Schengen, on the day or next to it; whether it did (footnote 3).
 
-    It must for a destination that nothing else explains. A few days before the decision are the first episode too.
+    It must for a destination that nothing else explains; days before the decision are the first episode too.
     """
     country = case.place.country
     if not case.alerts or not (needed or (_outside(country, exit_on) and books.chance(50))):

@@ -1,4 +1,4 @@
-"""A removal decision from its making to the eve of the exit, and the closing of its cases (§2.2, §2.4, §2.5)."""
+"""A removal decision from its making to the eve of the exit, and the closing of its cases (§2.2–§2.5)."""
 
 from __future__ import annotations
 
@@ -39,20 +39,25 @@ class Case:
 
 
 def origin(books: Books, course: Course, country: str | None = None) -> tuple[str, str]:
-    """Home country and the reason of the handover, if the Police receive the case; the country may be given."""
+    """Home country, and the reason of the handover if the Police receive the case."""
     if course.received is not None:
         return books.receive(course.received, country)
     return country or draw(books.rng, REMOVAL_HOMES), ""
 
 
-def open_case(books: Books, course: Course, place: Place, reason: str) -> Case:
+def open_case(
+    books: Books, course: Course, place: Place, reason: str, alerts: tuple[int, ...] | None = None
+) -> Case:
     """The registrations up to the exit: decision, return case, handover, enforcement case."""
     life = books.new_life("removal")
-    case = Case(life, course, place, _alerts(books, life, course))
+    case = Case(life, course, place, _alerts(books, life, course) if alerts is None else alerts)
     _decide(books, case)
     opened = course.return_case_opened
     if opened is not None and opened <= END:
-        case.return_case = life.open_return_case(opened, known(books.rng, opened, 0, 5))
+        on = known(books.rng, opened, 0, 5)
+        if books.chance(0.5):  # opened twice by mistake
+            life.open_return_case(opened, on).retract(known(books.rng, on, 1, 30))
+        case.return_case = life.open_return_case(opened, on)
     if course.received is not None:
         _hand_over(books, case, reason)
     return case
@@ -60,9 +65,11 @@ def open_case(books: Books, course: Course, place: Place, reason: str) -> Case:
 
 def confirm(books: Books, case: Case, left_on: Day, left_schengen: bool = True) -> None:
     """A SIS exit on one of the case's alerts, found by another state's officers or at a Swedish border."""
-    alert = books.rng.choice(case.alerts)
+    alert, confirming = books.rng.choice(case.alerts), draw(books.rng, CONFIRMING)
     on = known(books.rng, left_on, 0, 6)
-    case.life.report_sis_exit(alert, left_on, on, left_schengen, draw(books.rng, CONFIRMING))
+    if books.chance(2):  # another person's alert: withdrawn
+        case.life.report_sis_exit(alert, left_on, on, True, confirming).retract(known(books.rng, on, 1, 40))
+    case.life.report_sis_exit(alert, left_on, on, left_schengen, confirming)
 
 
 def close(books: Books, case: Case, exit_on: Day) -> None:
@@ -85,7 +92,7 @@ def _alerts(books: Books, life: Life, course: Course) -> tuple[int, ...]:
 
 
 def _decide(books: Books, case: Case) -> None:
-    """The decision; at first with a mistake or before its alert is entered, some time later with its final day."""
+    """The decision, now and then with a mistake or without its alert at first, and later its final day."""
     rng, course, place = books.rng, case.course, case.place
     books.decisions.spend(year_of(course.decided))
     truth: dict[str, Any] = {
@@ -97,6 +104,9 @@ def _decide(books: Books, case: Case) -> None:
         "residence_countries": place.residences,
         "sis_alert_ids": case.alerts,
     }
+    if books.chance(0.5):  # registered on the wrong person's case first, and withdrawn
+        mistaken = case.life.decide("migrationsverket", "DUBLIN_TRANSFER", course.decided, **truth)
+        mistaken.retract(known(rng, course.decided, 1, 30))
     wrong = rng.choice(MISTAKES) if books.chance(1.5) else {}
     if case.alerts and books.chance(20):
         wrong = {**wrong, "sis_alert_ids": ()}
@@ -110,7 +120,8 @@ def _decide(books: Books, case: Case) -> None:
 
 def _hand_over(books: Books, case: Case, reason: str) -> None:
     rng, course = books.rng, case.course
-    assert course.handed_over is not None and course.received is not None
+    assert course.handed_over is not None
+    assert course.received is not None
     if reason != "unknown":
         _register_handover(books, case, course.handed_over, course.received, reason)
     if case.return_case is not None:
@@ -141,7 +152,7 @@ def _register_handover(books: Books, case: Case, handed_over: Day, received: Day
 
 
 def place_of(books: Books, home: str, to: str, exit_on: Day, country: str | None, escorted: bool) -> Place:
-    """Where an exit of the class `to` goes; for the Police first what the plan owes in transports to IE, CY and such."""
+    """Where an exit of the class `to` goes; with the Police first to IE, CY and such, while transports are owed."""
     if to == "eu_country" and country is not None:
         return places.at_the_edge(home, country)
     owed = (("removal", "territory"), year_of(exit_on))

@@ -1,4 +1,4 @@
-"""Lives under a removal decision that Table 1 does not count: gone astray, indicated, handed over, waiting."""
+"""Lives under a removal decision that Table 1 does not count: astray, indicated, handed over, waiting."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ from utresa_connectors.synthetic.places import Place
 from utresa_connectors.synthetic.plan import MIGRATIONSVERKET, POLISEN
 from utresa_connectors.synthetic.removal_case import Case, close, confirm, open_case, origin
 from utresa_connectors.synthetic.slips import facts, register_exit
-from utresa_connectors.synthetic.transports import escort, order_in_vain
+from utresa_connectors.synthetic.transports import escort, one_order_in_two_cases, order_in_vain
 
 
 def lives(books: Books) -> Iterator[Life]:
-    """All of them; the last fill what the plan still owes in cases received, final decisions and decisions."""
+    """All of them; the last fill what the plan still owes in receipts, final decisions and decisions."""
     yield from _edges(books)
     yield from _astray(books)
     yield from _indicated(books)
     yield from _by_police_only(books)
+    yield from _naming_one_alert(books)
+    yield from _naming_one_order(books)
     yield from _handed_over(books)
     yield from _final(books)
     yield from _under_appeal(books)
@@ -81,7 +83,7 @@ def _gone_astray(books: Books, year: int, registers: tuple[str, ...]) -> Life:
 
 
 def _register_astray(books: Books, case: Case, register: str, on: Day, truth: dict[str, object]) -> None:
-    """Now and then it was taken for an exit in accordance until it was corrected, or was withdrawn and came back."""
+    """Now and then it was taken for an exit in accordance at first, or was withdrawn and came back."""
     if books.chance(5):
         entry = case.life.register_exit(register, on, {**truth, "destination_country": case.place.home})
         entry.revise(known(books.rng, on, 3, 200), **truth)
@@ -134,13 +136,15 @@ def _by_police_only(books: Books) -> Iterator[Life]:
             course = courses.by_police(rng, exit_on)
             home, reason = origin(books, course)
             case = open_case(books, course, Place(home, (home,), (), home), reason)
-            register_exit(rng, case.life, POLISEN, known(rng, exit_on, 0, 10), facts(exit_on, home, "POLISEN"))
+            register_exit(
+                rng, case.life, POLISEN, known(rng, exit_on, 0, 10), facts(exit_on, home, "POLISEN")
+            )
             close(books, case, exit_on)
             yield case.life
 
 
 def _handed_over(books: Books) -> Iterator[Life]:
-    """Received by the Police and not enforced: what is left of the planned numbers, and the years without one."""
+    """Received by the Police and not enforced: what the plan still owes, or its number of such cases."""
     planned = plan.REMOVAL_HANDED_OVER | {year: len(deck) for year, deck in books.received_from.items()}
     for year, number in sorted(planned.items()):
         for _ in range(number):
@@ -150,17 +154,35 @@ def _handed_over(books: Books) -> Iterator[Life]:
             yield case.life
 
 
-def _waiting(books: Books, course: Course) -> Case:
+def _naming_one_alert(books: Books) -> Iterator[Life]:
+    """Two cases name one alert. SIS knows of no exit from Schengen, so it changes nothing whose it is."""
+    for number in range(1, plan.ALERTS_OF_TWO_CASES + 1):
+        pair = [_waiting(books, courses.under_appeal(books.rng), alerts=(-number,)) for _ in range(2)]
+        confirm(books, pair[0], END - books.rng.randint(1, 40), left_schengen=False)
+        yield from (case.life for case in pair)
+
+
+def _naming_one_order(books: Books) -> Iterator[Life]:
+    for number in range(1, plan.ORDERS_OF_TWO_CASES + 1):
+        received = books.rng.randint(first_day(2024), first_day(2024) + 200)
+        pair = [_waiting(books, courses.received_on(books.rng, received)) for _ in range(2)]
+        one_order_in_two_cases(books, pair[0].life, pair[1].life, -number, received + 20)
+        yield from (case.life for case in pair)
+
+
+def _waiting(books: Books, course: Course, alerts: tuple[int, ...] | None = None) -> Case:
     """A case that nobody has left on."""
     home, reason = origin(books, course)
-    return open_case(books, course, places.destined(books, home, "home_country", END), reason)
+    return open_case(books, course, places.destined(books, home, "home_country", END), reason, alerts)
 
 
 def _after_receipt(books: Books, case: Case, received: Day) -> None:
     """Orders that came to nothing; a permit, prescription, an exit that nobody registered, or still open."""
     assert case.enforcement_case is not None
     if books.chance(45):
-        order_in_vain(books, case.life, case.place.home, received, min(received + 150, last_day(year_of(received))))
+        order_in_vain(
+            books, case.life, case.place.home, received, min(received + 150, last_day(year_of(received)))
+        )
     closed_on = received + books.rng.randint(30, 600)
     on = known(books.rng, closed_on, 0, 5)
     reasons = ("PERMIT_GRANTED", "PRESCRIBED", "OTHER", "EXIT", None)
@@ -175,7 +197,9 @@ def _final(books: Books) -> Iterator[Life]:
     """Final, with a return case of the Migration Agency: open, written off or closed for another reason."""
     for year in sorted(plan.REMOVAL_FINAL):
         while books.final.left(year):
-            case = _waiting(books, courses.final_on(books.rng, books.rng.randint(first_day(year), last_day(year))))
+            case = _waiting(
+                books, courses.final_on(books.rng, books.rng.randint(first_day(year), last_day(year)))
+            )
             opened = case.return_case
             if opened is not None and books.chance(12):
                 closed_on = opened.fields["opened_on"] + books.rng.randint(60, 700)
@@ -185,7 +209,7 @@ def _final(books: Books) -> Iterator[Life]:
 
 
 def _under_appeal(books: Books) -> Iterator[Life]:
-    """Decided in 2024 and not final that year. Now and then a second decision follows: the first one counts."""
+    """Decided in 2024 and not final that year. Now and then a second decision follows: the first counts."""
     for year in plan.REMOVAL_DECISIONS:
         while books.decisions.left(year):
             course = courses.under_appeal(books.rng)

@@ -73,7 +73,9 @@ def wrong_authority(rng: Random, life: Life, register: str, on: Day, truth: Fiel
 
 def corrected_twice(rng: Random, life: Life, register: str, on: Day, truth: Fields) -> None:
     """Wrong, wrong in another way, and right in the third revision."""
-    entry = life.register_exit(register, on, {**truth, "destination_country": None, "evidence": "SKATTEVERKET"})
+    entry = life.register_exit(
+        register, on, {**truth, "destination_country": None, "evidence": "SKATTEVERKET"}
+    )
     entry.revise(min(after(rng, on, 1, 30), END), **{**truth, "exit_on": truth["exit_on"] + 31})
     entry.revise(min(after(rng, on, 31, 90), END), **truth)
 
@@ -87,9 +89,19 @@ def retracted_and_revived(rng: Random, life: Life, register: str, on: Day, truth
 
 def beside_a_false_one(rng: Random, life: Life, register: str, on: Day, truth: Fields) -> None:
     """Someone else's exit was registered here first, and withdrawn."""
-    mistaken = {**truth, "exit_on": max(BEGIN, truth["exit_on"] - rng.randint(1, 20)), "destination_country": "DE"}
+    mistaken = {
+        **truth,
+        "exit_on": max(BEGIN, truth["exit_on"] - rng.randint(1, 20)),
+        "destination_country": "DE",
+    }
     life.register_exit(register, on, mistaken).retract(known(rng, on, 1, 60))
     life.register_exit(register, on, truth)
+
+
+def sent_again(rng: Random, life: Life, register: str, on: Day, truth: Fields) -> None:
+    """Wrong at first, and corrected under the same revision: the later ce_time holds."""
+    entry = life.register_exit(register, on, {**truth, "destination_country": draw(rng, ABSCONDED_TO)})
+    entry.send_again(**truth)
 
 
 def _corrected(rng: Random, life: Life, register: str, on: Day, truth: Fields, **wrong: Any) -> None:
@@ -106,5 +118,6 @@ WAYS: dict[Slip, int] = {
     wrong_authority: 20,
     corrected_twice: 12,
     retracted_and_revived: 12,
-    beside_a_false_one: 24,
+    beside_a_false_one: 18,
+    sent_again: 6,
 }

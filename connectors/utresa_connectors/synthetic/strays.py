@@ -1,4 +1,4 @@
-"""Records that wait for what explains them: cases without a decision, alerts and orders that no case names, or two do."""
+"""Records that wait for what explains them: cases without a decision, alerts and orders that no case names."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ IN_VAIN = ("not_performed", "cancelled", "unanswered")
 
 
 def escort(books: Books, life: Life, country: str | None, exit_on: Day, earliest: Day) -> bool:
-    """The exit is a transport if the plan has one left for its area; whether it is. Not ordered before `earliest`."""
+    """The exit is a transport if the plan has one left for its area, ordered on `earliest` or later."""
     ordered_on = _ordered_on(books, life.kind, area(country, exit_on), exit_on, earliest)
     if ordered_on is None:
         return False
     order = life.number_of_next()
     _order(books, life, order, ordered_on, country, exit_on)
-    if books.chance(6):
+    if books.chance(6) and ordered_on < exit_on:
         _report_failure(books, life, order, max(ordered_on, exit_on - books.rng.randint(1, 5)), country)
     _report(books, life, order, exit_on, country)
     return True
@@ -36,9 +36,15 @@ def fly(books: Books, life: Life, country: str, charter: Charter, earliest: Day)
         raise PlanNotMet(f"transports: none left for a seat on charter {charter.number}")
     order = life.number_of_next()
     _order(books, life, order, ordered_on, country, flown_on)
-    if books.chance(4):  # missed an earlier flight: a charter's seat that was not used is not a passenger
-        _report_failure(books, life, order, ordered_on, country, charter_id=-charter.number, frontex=charter.frontex)
-    outcome = _report(books, life, order, flown_on, country, charter_id=charter.number, frontex=charter.frontex)
+    if (
+        books.chance(4) and ordered_on < flown_on
+    ):  # missed an earlier charter: a seat not used has no passenger
+        _report_failure(
+            books, life, order, ordered_on, country, charter_id=-charter.number, frontex=charter.frontex
+        )
+    outcome = _report(
+        books, life, order, flown_on, country, charter_id=charter.number, frontex=charter.frontex
+    )
     if books.chance(3):
         outcome.revise(known(books.rng, flown_on, 5, 40), frontex=not charter.frontex)
         outcome.revise(known(books.rng, flown_on, 41, 60), frontex=charter.frontex)
@@ -47,7 +53,9 @@ def fly(books: Books, life: Life, country: str, charter: Charter, earliest: Day)
 def order_in_vain(books: Books, life: Life, country: str | None, earliest: Day, latest: Day) -> None:
     """An order that led to no journey, if the plan has one left for the year of a day between the two."""
     ordered_on = books.rng.randint(earliest, max(earliest, min(latest, END)))
-    rows = [(life.kind, how) for how in IN_VAIN if books.in_vain.left(((life.kind, how), year_of(ordered_on)))]
+    rows = [
+        (life.kind, how) for how in IN_VAIN if books.in_vain.left(((life.kind, how), year_of(ordered_on)))
+    ]
     if not rows:
         return
     row = books.rng.choice(rows)
@@ -63,8 +71,17 @@ def order_in_vain(books: Books, life: Life, country: str | None, earliest: Day, 
             _report_failure(books, life, number, after(books.rng, ordered_on, 5, 40), country, reason=reason)
 
 
+def one_order_in_two_cases(books: Books, first: Life, second: Life, order: int, ordered_on: Day) -> None:
+    """Two cases name one order: its outcome belongs to one of them, and the other's stays unanswered."""
+    for life, how in ((first, "not_performed"), (second, "unanswered")):
+        books.in_vain.spend(((life.kind, how), year_of(ordered_on)))
+        life.order_travel(order, ordered_on, ordered_on, None)
+    reason = books.reasons_in_vain.draw()
+    _report_failure(books, first, order, after(books.rng, ordered_on, 5, 40), None, reason=reason)
+
+
 def _ordered_on(books: Books, kind: str, to: str, exit_on: Day, earliest: Day) -> Day | None:
-    """A day for the order with a transport left in the plan, which is taken; in the year of the exit if it must be."""
+    """A day for the order with a transport left in the plan, which is taken; at the latest the exit's year."""
     ordered_on = min(exit_on, max(earliest, exit_on - books.rng.randint(6, 45)))
     if kind not in COUNTED_BY_ORDER:
         return ordered_on if books.transports.take(((kind, to), year_of(exit_on))) else None
@@ -78,12 +95,16 @@ def _order(books: Books, life: Life, order: int, ordered_on: Day, country: str |
     """Now and then registered only after the journey, or to another country than it came to be."""
     late = books.chance(3)
     destination = country if country is None or not books.chance(2) else draw(books.rng, REMOVAL_HOMES)
-    entry = life.order_travel(order, ordered_on, known(books.rng, exit_on, 1, 20) if late else ordered_on, destination)
+    entry = life.order_travel(
+        order, ordered_on, known(books.rng, exit_on, 1, 20) if late else ordered_on, destination
+    )
     if destination != country:
         entry.revise(known(books.rng, exit_on, 21, 30), destination_country=country)
 
 
-def _report(books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any) -> Entry:
+def _report(
+    books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any
+) -> Entry:
     """Performed. The destination is the order's own when the report leaves it out."""
     named = country if books.chance(75) else None
     on = known(books.rng, outcome_on, 0, 4)

@@ -156,13 +156,15 @@ Record = CaseRecord | ReferenceRecord
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One revision of one registration as it arrived: its topic, when and as what it was sent, and the record.
 
-    `ce_time` is the instant in nanoseconds since 1970-01-01T00:00Z.
+    `ce_time` is the instant in nanoseconds since 1970-01-01T00:00Z, `offset` the place in its topic's partition
+    (the key's), or 0 where there is none. The offset decides nothing; it says what a state rests on.
     """
 
     topic: InputTopic
     ce_time: int
     ce_id: str
     record: Record
+    offset: int = 0
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -189,5 +191,5 @@ def latest(one: Event, other: Event) -> Event:
     if one.version != other.version:
         return one if one.version > other.version else other
     if one.record == other.record:
-        return one
+        return one if one.offset <= other.offset else other
     return max(one, other, key=lambda event: canonical_json(event.record))

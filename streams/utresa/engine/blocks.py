@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiokafka
+from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -139,7 +140,7 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         try:
-            await self._ensure_consumer().commit(offsets)
+            await self._ensure_consumer().commit({TopicPartition(*tp): end for tp, end in offsets.items()})
         except KafkaError as error:
             self.consumer.commit_failed(error)
             return False

@@ -138,15 +138,19 @@ async def _stop(app: EngineApp) -> int:
     last_resort.daemon = True
     last_resort.start()
     app.transport.drain_seconds = 0.0 if app.code else DRAIN_SECONDS
-    await app.stop()
+    try:
+        await app.stop()
+    except Exception as error:  # whatever Faust was waiting for; its threads may still run
+        log.error("worker-stop-failed", **logs.failure(error))
+        _end_process(app)
     last_resort.cancel()
     log.info("worker-stopped", code=app.code)
     return app.code
 
 
 def _end_process(app: EngineApp) -> None:
-    """What is not acknowledged is read again by the next worker, so nothing is lost by not waiting."""
-    log.warning("worker-stop-timed-out", code=app.code)
+    """What is not committed is read again by the next worker, so nothing is lost by not waiting."""
+    log.warning("worker-ended", code=app.code)
     os._exit(app.code)
 
 

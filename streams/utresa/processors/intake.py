@@ -14,7 +14,6 @@ from utresa.engine.effects import Message, partition_of
 from utresa.processors.messages import Progress, Version, encode
 from utresa.topics import dead_letter
 
-
 DeadLetters = dict[str, list[Message]]
 
 
@@ -28,7 +27,7 @@ def accepted(
     """
     for record in block.records:
         try:
-            event = decode(block.topic, record.key, record.value, record.headers)
+            event = decode(block.topic, record.key, record.value, record.headers, record.offset)
             assert record.key is not None  # a record without a key is refused
             if record.key not in rows and partition_of(record.key, partitions) != block.partition:
                 raise Refused("wrong-partition")

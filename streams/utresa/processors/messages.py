@@ -13,7 +13,6 @@ from utresa.domain.figures import Cell
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 
-
 Version = tuple[int, int]
 """(epoch, block): which owner of the partition speaks, and after how many blocks."""
 
