@@ -51,9 +51,7 @@ async def apply_topics(
         wanted = {topic.name: topic for topic in topics}
         missing = [topic for name, topic in wanted.items() if name not in there]
         if missing:
-            new = [
-                NewTopic(topic.name, partitions, replicas, topic_configs=topic.config) for topic in missing
-            ]
+            new = [NewTopic(topic.name, partitions, replicas, topic_configs=topic.config) for topic in missing]
             _check(await admin.create_topics(new))
             changes.created = [topic.name for topic in missing]
         for name in sorted(wanted.keys() & there):

@@ -83,9 +83,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def start(
-    data_dir: Path = DATA_DIR, port: int | None = None, *, jars_dir: Path = JARS_DIR, tell: Say = say
-) -> Broker:
+def start(data_dir: Path = DATA_DIR, port: int | None = None, *, jars_dir: Path = JARS_DIR, tell: Say = say) -> Broker:
     """Start the broker of `data_dir`, or find it running, and return once it answers.
 
     Without `port` it is the one of the last start, else 9092; a taken one is replaced by a free one, and 0

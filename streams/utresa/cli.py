@@ -124,9 +124,7 @@ def demo(
     """A Kafka, workers, three years of events, and the report's tables beside the printed ones."""
     from utresa.demo import Demo
 
-    raise typer.Exit(
-        Demo(Settings(), seed=seed, workers=workers, language=lang.value, stay=not exit).run(out, err)
-    )
+    raise typer.Exit(Demo(Settings(), seed=seed, workers=workers, language=lang.value, stay=not exit).run(out, err))
 
 
 @broker_app.command("start")
@@ -167,9 +165,7 @@ def broker_status() -> None:
 def topics_apply() -> None:
     """Create the topics that are missing and correct settings that differ."""
     settings = Settings()
-    changes: kafka.TopicChanges = _kafka(
-        kafka.apply_topics(_address(settings), settings.partitions, settings.replicas)
-    )
+    changes: kafka.TopicChanges = _kafka(kafka.apply_topics(_address(settings), settings.partitions, settings.replicas))
     for name in changes.created:
         out.print(f"created {name}", highlight=False)
     for name, config in changes.corrected.items():
@@ -213,9 +209,7 @@ def synthesize(
     scale: Annotated[int, typer.Option(min=1, help="So many times the cases, and the figures.")] = 1,
     disorder: Annotated[bool, typer.Option("--disorder", help="Scramble the order of arrival.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Repeat some of the events.")] = False,
-    send: Annotated[
-        bool, typer.Option("--send", help="Send to Kafka instead of printing JSON lines.")
-    ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send to Kafka instead of printing JSON lines.")] = False,
 ) -> None:
     """Write the life of some 60 000 cases, 2019–2024, whose true figures are the report's."""
     events = synthetic.events(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
@@ -237,17 +231,13 @@ def synthesize(
 def recount(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            help="JSON lines; - for standard input; without it, the topics of Kafka.", allow_dash=True
-        ),
+        typer.Argument(help="JSON lines; - for standard input; without it, the topics of Kafka.", allow_dash=True),
     ] = None,
     edition_name: EditionOption = NEWEST.name,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Only revisions made on or before this day, YYYY-MM-DD.")
     ] = None,
-    horizon: Annotated[
-        int | None, typer.Option(help="Last year of the stock; default: the year of as-of.")
-    ] = None,
+    horizon: Annotated[int | None, typer.Option(help="Last year of the stock; default: the year of as-of.")] = None,
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
 ) -> None:
     """Every figure again, from the raw records alone."""
@@ -313,9 +303,7 @@ def report_command(
     edition_name: EditionOption = NEWEST.name,
     years: Annotated[str, typer.Option(help="Which years, e.g. 2022-2024 or 2023.")] = "2022-2024",
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and show each change.")] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Beside the printed report; 1 unless all agree.")
-    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Beside the printed report; 1 unless all agree.")] = False,
     as_json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """The report's four tables, from the running topics."""

@@ -113,7 +113,8 @@ def accept(
 def encode(topic: str, record: Record | FeedStatus, ce_id: str, ce_time: str) -> Wire:
     """A record as its agency sends it."""
     expected = INPUT_TOPICS[topic]
-    assert expected.record is not None and expected.key is not None
+    assert expected.record is not None
+    assert expected.key is not None
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
     headers = {
         "ce_id": ce_id,

@@ -142,9 +142,7 @@ class Demo:
         await kafka.apply_topics(address, self.settings.partitions, self.settings.replicas)
         ends = await kafka.end_offsets(address, INPUT_TOPICS)
         if any(ends.values()):
-            raise DemoFailed(
-                f"the input topics at {address} hold events already: the demo needs a Kafka of its own"
-            )
+            raise DemoFailed(f"the input topics at {address} hold events already: the demo needs a Kafka of its own")
 
     async def _play(self, address: str, workers: Workers, err: Console) -> None:
         events = synthetic.events(seed=self.seed, disorder=True, duplicates=True)
@@ -165,19 +163,13 @@ class Demo:
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             workers.start()
-            behind = [
-                sum((await kafka.lag(address, self.settings.group, stage)).values()) for stage in STAGES
-            ]
-            total = sum(
-                (await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values()
-            )
+            behind = [sum((await kafka.lag(address, self.settings.group, stage)).values()) for stage in STAGES]
+            total = sum((await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values())
             yield total - sum(behind), total
             if not any(behind):
                 return
             if time.monotonic() > deadline:
-                raise DemoFailed(
-                    f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}"
-                )
+                raise DemoFailed(f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}")
             await asyncio.sleep(POLL_SECONDS)
 
     def _show(self, address: str, out: Console) -> bool:

@@ -34,9 +34,7 @@ class Metrics:
         self.lag_records = self._gauge(
             "lag_records", "Records of an input partition not yet acknowledged", "topic", "partition"
         )
-        self.output_records = self._counter(
-            "output_records", "Records written and sent, that the broker has", "topic"
-        )
+        self.output_records = self._counter("output_records", "Records written and sent, that the broker has", "topic")
         self.write_seconds = self._histogram(
             "write_seconds",
             "Time until the broker has every record of a write or send",

@@ -57,9 +57,7 @@ class Recount:
                 self.cases[owner] = cases.with_reference(self.cases[owner], reference)
         return self.cases.values()
 
-    def figures(
-        self, editions: Sequence[Edition], horizon: int | None = None
-    ) -> dict[str, dict[Key, Figure]]:
+    def figures(self, editions: Sequence[Edition], horizon: int | None = None) -> dict[str, dict[Key, Figure]]:
         """By edition, every figure that is not zero. The horizon defaults to the year of as-of."""
         tallies = {edition.name: Tally() for edition in editions}
         for case in self.correlated():
@@ -88,9 +86,7 @@ def as_json(figures: dict[str, dict[Key, Figure]], editions: Iterable[Edition]) 
     """The array of `utresa recount --format json` (contract, section 3): sorted, non-zero values only."""
     rows = []
     for edition in editions:
-        dimensions = {
-            measure.name: [dimension.name for dimension in measure.by] for measure in edition.measures
-        }
+        dimensions = {measure.name: [dimension.name for dimension in measure.by] for measure in edition.measures}
         for key, figure in figures[edition.name].items():
             dims = dict(sorted(zip(dimensions[key.measure], key.dims, strict=True)))
             row: dict[str, Any] = {
@@ -104,6 +100,4 @@ def as_json(figures: dict[str, dict[Key, Figure]], editions: Iterable[Edition]) 
                 row |= {"value": figure.value / 10, "count": figure.count, "sum": figure.sum}
             if row["value"]:
                 rows.append(row)
-    return sorted(
-        rows, key=lambda row: (row["edition"], row["measure"], row["year"], list(row["dims"].items()))
-    )
+    return sorted(rows, key=lambda row: (row["edition"], row["measure"], row["year"], list(row["dims"].items())))

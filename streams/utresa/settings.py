@@ -14,13 +14,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UTRESA_")
 
-    kafka: str | None = Field(None, description="Kafka's address, host:port,…; without it the local broker's")
-    group: str = Field("utresa", description="The workers' consumer group")
-    partitions: int = Field(4, ge=1, le=1024, description="Partitions of every topic")
-    replicas: int = Field(1, ge=1, le=7, description="Replicas of every topic")
-    metrics_host: str = Field("127.0.0.1", description="Where health and metrics are served")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes any free one")
-    data_dir: Path = Field(Path("build/worker"), description="Where a worker keeps its own files")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="From which level to log"
-    )
+    kafka: str | None = Field(default=None, description="Kafka's address, host:port,…; without it the local broker's")
+    group: str = Field(default="utresa", description="The workers' consumer group")
+    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of every topic")
+    replicas: int = Field(default=1, ge=1, le=7, description="Replicas of every topic")
+    metrics_host: str = Field(default="127.0.0.1", description="Where health and metrics are served")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Their port; 0 takes any free one")
+    data_dir: Path = Field(default=Path("build/worker"), description="Where a worker keeps its own files")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From which level to log")

@@ -158,9 +158,7 @@ class Driver:
 
     def held(self, table: str) -> dict[bytes, Row]:
         """The rows of a table in the worker's memory."""
-        return {
-            key: row for (name, _), rows in self._tables.items() if name == table for key, row in rows.items()
-        }
+        return {key: row for (name, _), rows in self._tables.items() if name == table for key, row in rows.items()}
 
     async def _play(self, items: Iterable[Item]) -> None:
         for item in items:

@@ -78,12 +78,10 @@ MEASURE = Topic("utresa.measure.v1", "compacted", "Measure")
 REVISION = Topic("utresa.revision.v1", "kept", "Revision")
 DISCREPANCY = Topic("utresa.discrepancy.v1", "compacted", "Discrepancy")
 RECEIPTS = tuple(
-    Topic(f"utresa.receipt.{agency}.v1", "expiring", "Receipt", retention=RECEIPT_RETENTION)
-    for agency in AGENCIES
+    Topic(f"utresa.receipt.{agency}.v1", "expiring", "Receipt", retention=RECEIPT_RETENTION) for agency in AGENCIES
 )
 DEAD_LETTERS = tuple(
-    Topic(f"utresa.dead-letter.{agency}.v1", "expiring", retention=DEAD_LETTER_RETENTION)
-    for agency in AGENCIES
+    Topic(f"utresa.dead-letter.{agency}.v1", "expiring", retention=DEAD_LETTER_RETENTION) for agency in AGENCIES
 )
 PUBLISHED = (STATISTICS, REPORT, MEASURE, REVISION, DISCREPANCY, *RECEIPTS, *DEAD_LETTERS)
 

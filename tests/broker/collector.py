@@ -32,9 +32,7 @@ def decode(_: bytes, value: bytes) -> list[int]:
 
 
 class Collect:
-    def __init__(
-        self, name: str, topics: tuple[str, ...], changelog: str, onwards: str | None = None
-    ) -> None:
+    def __init__(self, name: str, topics: tuple[str, ...], changelog: str, onwards: str | None = None) -> None:
         self.name = name
         self.topics = topics
         self.tables = (TableSpec(name, changelog, msgspec.json.encode, decode, union),)
@@ -69,9 +67,7 @@ class Collect:
 
 def main(kafka: str, prefix: str, data_dir: str, *settings: str) -> int:
     logs.configure("debug")
-    given: dict[str, Any] = {
-        name: msgspec.json.decode(value) for name, value in (s.split("=") for s in settings)
-    }
+    given: dict[str, Any] = {name: msgspec.json.decode(value) for name, value in (s.split("=") for s in settings)}
     collect = Collect("collect", (f"{prefix}.ids", f"{prefix}.more"), f"{prefix}.collect", f"{prefix}.seen")
     collect.poison, collect.pause = given.pop("poison", None), given.pop("pause", 0.0)
     mirror = Collect("mirror", (f"{prefix}.seen",), f"{prefix}.mirror")

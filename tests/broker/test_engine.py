@@ -49,11 +49,7 @@ class Worker:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return {}
-        return {
-            line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-            for line in lines
-            if re.match(pattern, line)
-        }
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line)}
 
     def health(self) -> int | None:
         """The status of /health; None when it does not answer."""
@@ -151,9 +147,11 @@ class Stream:
 
     def uncommitted(self, *names: str) -> int:
         """Records of the topics after the committed offsets, offsets that nobody sees included."""
-        return int(
-            _run(self._committed_reader, lambda reader: _behind(reader, [self.topic(n) for n in names]))
-        )
+        return int(_run(self._committed_reader, lambda reader: _behind(reader, [self.topic(n) for n in names])))
+
+    def is_handled(self) -> bool:
+        """Whether everything is committed, what `collect` passes on last."""
+        return self.uncommitted(*INPUTS) == 0 and self.uncommitted("seen") == 0
 
     async def _send(self, producer: AIOKafkaProducer, name: str, ids: int, keys: int) -> None:
         numbers = [next(self.numbers) for _ in range(ids)]
@@ -250,7 +248,7 @@ def test_should_be_ready_when_it_has_loaded_and_stop_at_once_when_told(stream: S
     told = time.monotonic()
     assert worker.stop() == 0
     assert time.monotonic() - told < 10
-    assert stream.uncommitted(*INPUTS, "seen") == 0
+    assert stream.is_handled()
 
 
 def test_should_stop_with_0_while_blocks_are_in_hand_and_lose_none(stream: Stream) -> None:
@@ -261,7 +259,7 @@ def test_should_stop_with_0_while_blocks_are_in_hand_and_lose_none(stream: Strea
     assert worker.stop(signal.SIGINT) == 0
     assert stream.uncommitted("ids") > 0
     stream.worker()
-    _until(lambda: stream.uncommitted(*INPUTS, "seen") == 0)
+    _until(stream.is_handled)
     assert stream.rows("mirror") == stream.rows("collect") == stream.expected()
 
 
@@ -287,9 +285,7 @@ def test_should_merge_on_load_when_an_older_row_is_last_in_the_changelog(stream:
 @pytest.mark.parametrize(
     ("broken", "mended"),
     [
-        pytest.param(
-            {"min.insync.replicas": "2"}, {"min.insync.replicas": "1"}, id="not-acknowledged-in-time"
-        ),
+        pytest.param({"min.insync.replicas": "2"}, {"min.insync.replicas": "1"}, id="not-acknowledged-in-time"),
         pytest.param({"max.message.bytes": "100"}, {"max.message.bytes": "1000000"}, id="row-too-large"),
     ],
 )
@@ -304,7 +300,7 @@ def test_should_stop_with_1_when_a_write_fails_and_handle_the_events_again(
     assert stream.uncommitted("ids") == 200
     stream.configure("collect", **mended)
     stream.worker()
-    _until(lambda: stream.uncommitted(*INPUTS, "seen") == 0)
+    _until(stream.is_handled)
     assert stream.rows("collect") == stream.rows("mirror") == stream.expected()
 
 
@@ -321,7 +317,7 @@ def test_should_stop_with_1_and_commit_nothing_past_a_block_that_a_processor_ref
     assert (committed or 0) == refused.offset
     assert stream.worker(poison=57).process.wait(timeout=30) == 1
     stream.worker()
-    _until(lambda: stream.uncommitted(*INPUTS, "seen") == 0)
+    _until(stream.is_handled)
     assert stream.rows("collect") == stream.rows("mirror") == stream.expected()
 
 
@@ -355,7 +351,7 @@ def test_should_give_a_worker_the_same_partitions_of_everything_and_drop_the_oth
     stream.produce(200, name="more")
     assert second.stop() == 0
     _until(lambda: first.partitions_of("collect") == {0, 1, 2, 3})
-    _until(lambda: stream.uncommitted(*INPUTS, "seen") == 0)
+    _until(stream.is_handled)
     assert stream.rows("collect") == stream.rows("mirror") == stream.expected()
 
 
@@ -382,7 +378,7 @@ def test_should_lose_and_repeat_nothing_when_two_workers_are_killed_in_mid_flow(
         assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
         stream.produce(500, name="more")
         alive.append(stream.worker(max_block_records=50))
-    _until(lambda: stream.uncommitted(*INPUTS, "seen") == 0, seconds=90)
+    _until(stream.is_handled, seconds=90)
     assert stream.rows("collect") == stream.last_rows("collect") == stream.expected()
     assert stream.rows("mirror") == stream.last_rows("mirror") == stream.expected()
     assert all(max(Counter(ids).values()) == 1 for ids in stream.last_rows("collect").values())

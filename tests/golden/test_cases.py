@@ -42,11 +42,7 @@ class _Yaml(yaml.SafeLoader):
 
 
 _Yaml.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if not tag.endswith((":bool", ":timestamp")) or first in "tf"
-    ]
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp")) or first in "tf"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -190,11 +186,6 @@ def test_every_case_has_a_sentence_of_its_own() -> None:
 
 @pytest.mark.parametrize("measure", [measure.name for measure in NEWEST.measures])
 def test_every_measure_is_counted_in_some_case_and_not_counted_in_another(measure: str) -> None:
-    said = [
-        bool(measures.get(measure))
-        for life in LIVES
-        for measures in life.expected.values()
-        if measure in measures
-    ]
+    said = [bool(measures.get(measure)) for life in LIVES for measures in life.expected.values() if measure in measures]
     assert True in said, "no case counts it"
     assert False in said, "no case keeps something out of it"

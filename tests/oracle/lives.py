@@ -25,9 +25,7 @@ def line(topic: str, key: str, *, ce_id: str = "e1", ce_time: str = EARLY, **val
     }
 
 
-def decision(
-    kind: str = "REMOVAL", agency: str = MIGRATIONSVERKET, case_id: str = "c1", **fields: Any
-) -> Line:
+def decision(kind: str = "REMOVAL", agency: str = MIGRATIONSVERKET, case_id: str = "c1", **fields: Any) -> Line:
     """Final on the day it was made, 2024-01-01, sending to Iraq, with alert a1."""
     plain = {
         "decided_on": "2024-01-01",

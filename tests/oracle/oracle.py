@@ -39,9 +39,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
 }
 
 
-def figures(
-    lines: Iterable[Line], edition: str, as_of: date | None = None, horizon: int | None = None
-) -> list[Figure]:
+def figures(lines: Iterable[Line], edition: str, as_of: date | None = None, horizon: int | None = None) -> list[Figure]:
     """The array of `utresa recount --format json` for these (valid) lines, under one edition."""
     [answer] = figures_many([lines], [(as_of, horizon)])
     return answer[edition]

@@ -56,9 +56,7 @@ def test_neither_order_nor_repetition_of_lines_moves_a_figure(history: list[Line
 
 
 @pytest.mark.skipif(HISTORIES < 1000, reason="many runs of the SQL: make oracle")
-@pytest.mark.parametrize(
-    "change", [*WRONG_RULES.values(), *OTHER_READINGS.values()], ids=WRONG_RULES | OTHER_READINGS
-)
+@pytest.mark.parametrize("change", [*WRONG_RULES.values(), *OTHER_READINGS.values()], ids=WRONG_RULES | OTHER_READINGS)
 def test_some_history_tells_the_rule_from_another(change: Change) -> None:
     text, other_text = change
     assert DEFINITIONS.count(text) == 1

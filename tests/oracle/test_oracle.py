@@ -17,9 +17,7 @@ BOOK = Rulebook()
 
 @BOOK.rule
 def the_higher_revision_holds() -> Iterator[Claim]:
-    yield from either_order(
-        left("2024-05-01", revision=10), left("2022-05-01", revision=9, ce_time=LATE), holds="2024"
-    )
+    yield from either_order(left("2024-05-01", revision=10), left("2022-05-01", revision=9, ce_time=LATE), holds="2024")
 
 
 @BOOK.rule
@@ -55,17 +53,13 @@ def a_retraction_withdraws_and_a_higher_revision_revives() -> Iterator[Claim]:
     first, second = left("2024-05-01"), left("2024-06-01", revision=2)
     retraction = left("2024-05-01", revision=3, retracted=True)
     yield removal([first, retraction, second], {})
-    yield removal(
-        [retraction, left("2023-06-01", revision=4), first], {"2023/migrationsverket/home_country": 1}
-    )
+    yield removal([retraction, left("2023-06-01", revision=4), first], {"2023/migrationsverket/home_country": 1})
 
 
 @BOOK.rule
 def as_of_a_day_only_the_revisions_made_by_then_exist() -> Iterator[Claim]:
     first = left("2023-05-01", registered_on="2023-05-02")
-    retraction = left(
-        "2023-05-01", registered_on="2023-05-02", revised_on="2023-06-01", revision=2, retracted=True
-    )
+    retraction = left("2023-05-01", registered_on="2023-05-02", revised_on="2023-06-01", revision=2, retracted=True)
     lines = [decision(registered_on="2023-01-01"), first, retraction]
     there = {"2023/migrationsverket/home_country": 1}
     yield Claim(lines, "exits_removal", {}, as_of=date(2023, 5, 1))
@@ -183,9 +177,7 @@ def each_re_encounter_begins_an_episode_and_each_episode_has_one_exit() -> Itera
 
 
 @BOOK.rule
-def the_counted_exit_is_in_accordance_then_early_then_the_migration_agencys_then_of_the_smaller_id() -> (
-    Iterator[Claim]
-):
+def the_counted_exit_is_in_accordance_then_early_then_the_migration_agencys_then_of_the_smaller_id() -> Iterator[Claim]:
     dublin = decision("DUBLIN_TRANSFER", destination_countries=["FR"])
     for counted, other in (
         (left("2024-06-01", "FR", record_id="r2"), left("2024-05-01", "DE")),
@@ -203,9 +195,7 @@ def the_edition_decides_whose_registrations_of_removals_are_considered() -> Iter
     lines, counted = [decision(), left("2024-05-01", agency=POLISEN)], {"2024/polisen/home_country": 1}
     yield Claim(lines, "exits_removal", {}, "2024")
     yield Claim(lines, "exits_removal", counted, "2023")
-    yield Claim(
-        [decision("DUBLIN_TRANSFER"), left("2024-05-01", agency=POLISEN)], "exits_dublin", counted, "2024"
-    )
+    yield Claim([decision("DUBLIN_TRANSFER"), left("2024-05-01", agency=POLISEN)], "exits_dublin", counted, "2024")
 
 
 @BOOK.rule

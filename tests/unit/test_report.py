@@ -200,9 +200,7 @@ def test_plain_text_has_no_escape_codes_and_a_terminal_has_colours() -> None:
 def test_english_labels_stand_in_the_same_places() -> None:
     swedish = cells(shown(report.render(report.fill(figures()))))
     english = cells(shown(report.render(report.fill(figures()), "en")))
-    assert [line[-3:] for line in english if len(line) > 1] == [
-        line[-3:] for line in swedish if len(line) > 1
-    ]
+    assert [line[-3:] for line in english if len(line) > 1] == [line[-3:] for line in swedish if len(line) > 1]
     assert english[2] == ["Joint result", "6 330", "7 561", "8 364"]
     assert english[3] == ["Migration Agency", "EU country", "388", "544", "482"]
     untranslated = {"Destination", "2022", "2023", "2024"}
@@ -212,9 +210,7 @@ def test_english_labels_stand_in_the_same_places() -> None:
 
 
 def test_the_years_are_those_asked_for() -> None:
-    lines = cells(
-        shown(report.render(report.fill(figures(row("court_expulsions_open", 2025, 1200)), [2024, 2025])))
-    )
+    lines = cells(shown(report.render(report.fill(figures(row("court_expulsions_open", 2025, 1200)), [2024, 2025]))))
     assert lines[1][-2:] == ["2024", "2025"]
     assert lines[-1] == ["Öppna", "1 054", "1 200"]
 
@@ -235,9 +231,7 @@ def test_a_missing_figure_is_0() -> None:
 def test_a_row_that_the_report_does_not_print_is_shown_when_it_is_not_0(hidden: Row, label: str) -> None:
     lines = cells(shown(report.render(report.fill(figures(hidden)))))
     assert [label, "0", "2", "0"] in lines
-    assert [label, "0", "0", "0"] not in cells(
-        shown(report.render(report.fill(figures(hidden | {"value": 0}))))
-    )
+    assert [label, "0", "0", "0"] not in cells(shown(report.render(report.fill(figures(hidden | {"value": 0})))))
 
 
 @pytest.mark.parametrize("measure", ["exits_removal", "exits_dublin", "refusals_enforced"])
@@ -254,15 +248,12 @@ def test_the_rows_of_a_table_add_up_to_its_total_whatever_the_dimensions(measure
     )
     assert sum(line.values[0] for line in table.lines if not line.row.total) == 2 ** len(everything) - 1
     assert (
-        next(line.values[0] for line in table.lines if line.row.name in {"joint", "total"})
-        == 2 ** len(everything) - 1
+        next(line.values[0] for line in table.lines if line.row.name in {"joint", "total"}) == 2 ** len(everything) - 1
     )
 
 
 def test_totals_are_computed() -> None:
-    changed = figures(
-        row("exits_removal", 2024, 5750, authority="migrationsverket", destination="home_country")
-    )
+    changed = figures(row("exits_removal", 2024, 5750, authority="migrationsverket", destination="home_country"))
     values = {line.row.name: line.values[-1] for line in report.fill(changed)[0].lines}
     assert (values["joint"], values["migrationsverket/total"], values["polisen/total"]) == (8365, 6726, 1639)
 
@@ -303,9 +294,7 @@ def test_the_printed_tables_are_those_of_the_golden_file() -> None:
             total = "total" if number == 3 else "joint"
             expected[number, total if name == "joint" else f"{name}/total"] = values
     assert {
-        (number, name): list(values)
-        for number, table in printed.TABLES.items()
-        for name, values in table.items()
+        (number, name): list(values) for number, table in printed.TABLES.items() for name, values in table.items()
     } == expected
 
 
@@ -416,9 +405,7 @@ def test_the_reports_own_figures_agree_with_it() -> None:
 
 
 def test_a_wrong_figure_is_counted_with_the_totals_that_it_makes_wrong() -> None:
-    wrong = figures(
-        row("exits_removal", 2024, 5748, authority="migrationsverket", destination="home_country")
-    )
+    wrong = figures(row("exits_removal", 2024, 5748, authority="migrationsverket", destination="home_country"))
     tables = report.compare(wrong).tables
     assert [(check.label.en, check.answer, check.as_printed) for check in tables.differences] == [
         ("Joint result", 8363, 8364),

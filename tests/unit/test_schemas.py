@@ -37,9 +37,7 @@ PUBLISHED_IDS = {
 }
 
 # Contract, section 1. `?` is nullable, `[]` an array, `=false` a default; an enum is written by its name.
-REGISTRATION_FIELDS = (
-    "record_id:string revision:long retracted:boolean=false registered_on:date revised_on:date "
-)
+REGISTRATION_FIELDS = "record_id:string revision:long retracted:boolean=false registered_on:date revised_on:date "
 FURTHER_FIELDS = {
     "Decision": "case_id:string kind:DecisionKind decided_on:date final_on:date? "
     "immediate_enforcement:boolean withdrawn_application:boolean home_country:string? "
@@ -51,8 +49,7 @@ FURTHER_FIELDS = {
     "enforcing_authority:EnforcingAuthority? manner:ExitManner? evidence:ExitEvidence",
     "EnforcementCase": "case_id:string opened_on:date basis:EnforcementBasis closed_on:date? "
     "close_reason:EnforcementCloseReason?",
-    "TravelOrder": "case_id:string order_id:string ordered_on:date destination_country:string? "
-    "cancelled_on:date?",
+    "TravelOrder": "case_id:string order_id:string ordered_on:date destination_country:string? cancelled_on:date?",
     "TransportOutcome": "order_id:string performed:boolean outcome_on:date destination_country:string? "
     "reason:NotPerformedReason? charter_id:string? frontex:boolean",
     "SisExit": "sis_alert_id:string exit_on:date left_schengen:boolean confirming_country:string",
@@ -69,8 +66,7 @@ ENUMS = {
     "EnforcingAuthority": "MIGRATIONSVERKET POLISEN",
     "ExitManner": "BY_POLICE OWN_EXIT",
     "ExitEvidence": "BORDER_CONTROL TRAVEL_DOCUMENTS SIS SKATTEVERKET OTHER",
-    "NotPerformedReason": "DENIED_BOARDING DEFICIENT_DOCUMENTS FLIGHT_CANCELLED TRANSIT_PROBLEM "
-    "NOT_RECEIVED OTHER",
+    "NotPerformedReason": "DENIED_BOARDING DEFICIENT_DOCUMENTS FLIGHT_CANCELLED TRANSIT_PROBLEM NOT_RECEIVED OTHER",
     "Agency": "migrationsverket polisen kriminalvarden sis",
     "Status": "running provisional final",
     "MeasureKind": "count mean stock distinct",
@@ -128,8 +124,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"retracted": True, "destination_country": "SO", "reason": "NOT_RECEIVED", "charter_id": "f1"},
     ),
     "SisExit": (
-        REGISTRATION
-        | {"sis_alert_id": "a1", "exit_on": DAY, "left_schengen": True, "confirming_country": "DE"},
+        REGISTRATION | {"sis_alert_id": "a1", "exit_on": DAY, "left_schengen": True, "confirming_country": "DE"},
         {"retracted": True},
     ),
     "FeedStatus": ({"agency": "sis", "through": INSTANT}, {}),
@@ -174,9 +169,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
-every_schema = pytest.mark.parametrize(
-    "schema", by_id.values(), ids=lambda schema: f"{schema.id}-{schema.name}"
-)
+every_schema = pytest.mark.parametrize("schema", by_id.values(), ids=lambda schema: f"{schema.id}-{schema.name}")
 every_input = pytest.mark.parametrize("name", INPUT_IDS)
 
 
@@ -199,11 +192,7 @@ def nodes(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def enums(schema: Schema) -> dict[str, str]:
-    return {
-        node["name"]: " ".join(node["symbols"])
-        for node in nodes(schema.definition)
-        if node.get("type") == "enum"
-    }
+    return {node["name"]: " ".join(node["symbols"]) for node in nodes(schema.definition) if node.get("type") == "enum"}
 
 
 def spelled_type(avro: Any) -> str:

@@ -81,9 +81,7 @@ class Comparison:
 def compare(figures: Figures) -> Comparison:
     """Every printed figure and the computed one. Raises OtherEdition."""
     if figures.edition != printed.EDITION:
-        raise OtherEdition(
-            f"the printed report is of edition {printed.EDITION}, the figures of {figures.edition}"
-        )
+        raise OtherEdition(f"the printed report is of edition {printed.EDITION}, the figures of {figures.edition}")
     return Comparison(Agreement(tuple(_in_tables(figures))), Agreement(tuple(_in_text(figures))))
 
 

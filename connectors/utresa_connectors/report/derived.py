@@ -250,9 +250,7 @@ DERIVED: Mapping[str, Shown] = {
         ),
         Shown(
             "travel_orders_performed_dublin",
-            Label(
-                "Genomförda resebeställningar, överföringsbeslut", "Travel orders performed, Dublin transfers"
-            ),
+            Label("Genomförda resebeställningar, överföringsbeslut", "Travel orders performed, Dublin transfers"),
             "§3.2.2",
             added("travel_orders_performed", kind="dublin"),
         ),
@@ -271,9 +269,7 @@ DERIVED: Mapping[str, Shown] = {
         # Shares, changes and means
         Shown(
             "share_to_eu_countries",
-            Label(
-                "Andel utresta till ett land inom territoriet", "Share of exits to a country of the territory"
-            ),
+            Label("Andel utresta till ett land inom territoriet", "Share of exits to a country of the territory"),
             "§3.1",
             Ratio(added("exits_removal", destination="eu_country"), added("exits_removal")),
             "percent",

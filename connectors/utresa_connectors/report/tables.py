@@ -179,9 +179,7 @@ def to_json(tables: Sequence[Filled], language: Language = "sv") -> list[dict[st
                     "row": line.row.name,
                     "authority": line.row.group.read(language),
                     "label": line.row.label.read(language),
-                    "values": {
-                        str(year): int(value) for year, value in zip(filled.years, line.values, strict=True)
-                    },
+                    "values": {str(year): int(value) for year, value in zip(filled.years, line.values, strict=True)},
                 }
                 for line in filled.lines
             ],

@@ -97,11 +97,7 @@ class _Marked:
     def _marked(self, *, narrow: bool) -> Grid:
         def cell(row: Row, year: int, value: Value) -> Text:
             one = check(self.filled.table, row, year, value)
-            return (
-                _mark(one, self.language, "\n" if narrow else " ")
-                if one
-                else Text(number(value, self.language))
-            )
+            return _mark(one, self.language, "\n" if narrow else " ") if one else Text(number(value, self.language))
 
         return _grid(self.filled, self.language, cell, narrow=narrow)
 
@@ -165,9 +161,7 @@ def _text_grid(agreement: Agreement, language: Language) -> Grid:
         grid.add_column(heading)
     grid.add_column(last, justify="right", no_wrap=True)
     for one in agreement.checks:
-        grid.add_row(
-            _source(one.source, language), one.label.read(language), str(one.year), _mark(one, language)
-        )
+        grid.add_row(_source(one.source, language), one.label.read(language), str(one.year), _mark(one, language))
     return grid
 
 

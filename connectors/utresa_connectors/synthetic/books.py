@@ -99,12 +99,8 @@ class Books:
         self.court_incoming = Quota("court expulsions incoming", plan.COURT_INCOMING)
         self.court_slips = Quota("court expulsions closed in the next year", plan.COURT_SLIPS)
         self.court_exits = Quota("court expulsions enforced", plan.COURT_DESTINATIONS)
-        self.received_from = {
-            year: Deck(rng, apportioned(REMOVAL_HOMES, n)) for year, n in _received().items()
-        }
-        self.received_because = {
-            year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()
-        }
+        self.received_from = {year: Deck(rng, apportioned(REMOVAL_HOMES, n)) for year, n in _received().items()}
+        self.received_because = {year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()}
         self.dublin_handovers = {
             year: Deck(rng, _column(plan.DUBLIN_HANDOVERS, year)) for year in plan.DUBLIN_MEAN_DAYS
         }

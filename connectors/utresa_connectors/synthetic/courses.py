@@ -64,9 +64,7 @@ def received_on(rng: Random, received: Day) -> Course:
     """Handed over to the Police, who received it on the day."""
     handed_over = max(BEGIN, received - rng.randint(0, 9))
     final = max(BEGIN, handed_over - _skewed(rng, 12, 220))
-    return Course(
-        _days_before(final, _skewed(rng, 21, 170)), final, handed_over=handed_over, received=received
-    )
+    return Course(_days_before(final, _skewed(rng, 21, 170)), final, handed_over=handed_over, received=received)
 
 
 def final_on(rng: Random, final: Day) -> Course:

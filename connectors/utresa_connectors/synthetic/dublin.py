@@ -49,13 +49,9 @@ def lives(books: Books) -> Iterator[Life]:
 def _left_on_own(books: Books, year: int) -> Iterator[Life]:
     """Table 2, the Migration Agency, with the planned mean of days from the decision."""
     exits = [
-        to
-        for to in ("eu_country", "home_country", "third_country")
-        for _ in range(_owed(MIGRATIONSVERKET, to, year))
+        to for to in ("eu_country", "home_country", "third_country") for _ in range(_owed(MIGRATIONSVERKET, to, year))
     ]
-    for to, waited in zip(
-        exits, _days_with_mean(books, len(exits), plan.DUBLIN_MEAN_DAYS[year]), strict=True
-    ):
+    for to, waited in zip(exits, _days_with_mean(books, len(exits), plan.DUBLIN_MEAN_DAYS[year]), strict=True):
         exit_on = any_day(books.rng, year)
         case = _open(books, exit_on - waited, MIGRATIONSVERKET)
         named = AUTHORITY[MIGRATIONSVERKET] if books.chance(70) else None
@@ -145,9 +141,7 @@ def _hand_over(books: Books, handed_over: Day) -> Transfer:
         entry.revise(known(rng, handed_over, 9, 20))
     case.return_case.revise(known(rng, handed_over, 0, 4), closed_on=handed_over, close_reason="HANDED_OVER")
     opened = min(handed_over + rng.randint(0, 5), END)
-    return case._replace(
-        enforcement_case=case.life.open_enforcement_case(opened, known(rng, opened, 0, 3), "HANDOVER")
-    )
+    return case._replace(enforcement_case=case.life.open_enforcement_case(opened, known(rng, opened, 0, 3), "HANDOVER"))
 
 
 def _country(books: Books, case: Transfer, to: str) -> str | None:
@@ -213,15 +207,11 @@ def _handed_over(books: Books) -> Iterator[Life]:
             case = _hand_over(books, handed_over)
             assert case.enforcement_case is not None
             if books.chance(60):
-                order_in_vain(
-                    books, case.life, case.state, handed_over, min(handed_over + 120, last_day(year))
-                )
+                order_in_vain(books, case.life, case.state, handed_over, min(handed_over + 120, last_day(year)))
             if books.chance(10):
                 closed_on = handed_over + rng.randint(30, 200)
                 reason = rng.choice(("PERMIT_GRANTED", "OTHER"))
-                case.enforcement_case.revise(
-                    known(rng, closed_on, 0, 5), closed_on=closed_on, close_reason=reason
-                )
+                case.enforcement_case.revise(known(rng, closed_on, 0, 5), closed_on=closed_on, close_reason=reason)
             yield case.life
 
 
@@ -256,8 +246,6 @@ def _police_dublin(books: Books) -> Iterator[Life]:
                 destination_countries=(state,),
             )
             enforcement_case = life.open_enforcement_case(decided, decided, "OWN_DECISION")
-            register_exit(
-                rng, life, POLISEN, known(rng, exit_on, 0, 6), facts(exit_on, state, "POLISEN", "BY_POLICE")
-            )
+            register_exit(rng, life, POLISEN, known(rng, exit_on, 0, 6), facts(exit_on, state, "POLISEN", "BY_POLICE"))
             enforcement_case.revise(known(rng, exit_on, 0, 6), closed_on=exit_on, close_reason="EXIT")
             yield life

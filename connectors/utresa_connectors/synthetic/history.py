@@ -44,9 +44,7 @@ def lives(seed: int, scale: int = 1) -> Iterator[Life]:
             yield life.again(copy)
 
 
-def events(
-    seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False
-) -> Iterator[dict[str, Any]]:
+def events(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False) -> Iterator[dict[str, Any]]:
     """Every event as the object of a JSON line (contract, section 3), in order of ce_time.
 
     `scale` K writes everything K times under other identifiers: every figure is K times the plan's.

@@ -80,9 +80,7 @@ class Entry:
         """The same revision with other content, by a system that corrects without a new number."""
         last = self.last
         fields = {**self.fields, **changes}
-        self.last = last._replace(
-            second=last.second + CORRECTED_AFTER_SECONDS, fields=fields, sending=last.sending + 1
-        )
+        self.last = last._replace(second=last.second + CORRECTED_AFTER_SECONDS, fields=fields, sending=last.sending + 1)
         self._events.append(self.last)
 
     def retract(self, on: Day) -> None:
@@ -180,9 +178,7 @@ class Life:
 
     def order_travel(self, order: int, ordered_on: Day, on: Day, destination: str | None) -> Entry:
         """TravelOrder, with the order's number."""
-        return self.enter(
-            TRAVEL_ORDER, on, order_id=order, ordered_on=ordered_on, destination_country=destination
-        )
+        return self.enter(TRAVEL_ORDER, on, order_id=order, ordered_on=ordered_on, destination_country=destination)
 
     def report_outcome(self, order: int, performed: bool, outcome_on: Day, on: Day, **facts: Any) -> Entry:
         """TransportOutcome, under the order's key."""
@@ -195,9 +191,7 @@ class Life:
             **{"frontex": False, **facts},
         )
 
-    def report_sis_exit(
-        self, alert: int, exit_on: Day, on: Day, left_schengen: bool, confirming: str
-    ) -> Entry:
+    def report_sis_exit(self, alert: int, exit_on: Day, on: Day, left_schengen: bool, confirming: str) -> Entry:
         """SisExit, under the alert's key."""
         return self.enter(
             SIS_EXIT,

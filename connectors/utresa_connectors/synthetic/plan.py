@@ -287,8 +287,6 @@ EDGE_DAYS = (
 # Records about nobody whom the Migration Agency or the Police has told of.
 CASES_WITHOUT_DECISION = {2022: 9, 2023: 11, 2024: 16, 2025: 8}
 ALERTS_WITHOUT_CASE = {2023: 5, 2024: 9, 2025: 3}
-ALERTS_OF_TWO_CASES = (
-    4  # and those that two cases name (contract, section 1: the smaller case_id, and a finding)
-)
+ALERTS_OF_TWO_CASES = 4  # and those that two cases name (contract, section 1: the smaller case_id, and a finding)
 ORDERS_OF_TWO_CASES = 3
 ORDERS_WITHOUT_CASE = {2022: 3, 2023: 4, 2024: 5, 2025: 1}

@@ -45,9 +45,7 @@ def origin(books: Books, course: Course, country: str | None = None) -> tuple[st
     return country or draw(books.rng, REMOVAL_HOMES), ""
 
 
-def open_case(
-    books: Books, course: Course, place: Place, reason: str, alerts: tuple[int, ...] | None = None
-) -> Case:
+def open_case(books: Books, course: Course, place: Place, reason: str, alerts: tuple[int, ...] | None = None) -> Case:
     """The registrations up to the exit: decision, return case, handover, enforcement case."""
     life = books.new_life("removal")
     case = Case(life, course, place, _alerts(books, life, course) if alerts is None else alerts)

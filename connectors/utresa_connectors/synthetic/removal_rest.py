@@ -136,9 +136,7 @@ def _by_police_only(books: Books) -> Iterator[Life]:
             course = courses.by_police(rng, exit_on)
             home, reason = origin(books, course)
             case = open_case(books, course, Place(home, (home,), (), home), reason)
-            register_exit(
-                rng, case.life, POLISEN, known(rng, exit_on, 0, 10), facts(exit_on, home, "POLISEN")
-            )
+            register_exit(rng, case.life, POLISEN, known(rng, exit_on, 0, 10), facts(exit_on, home, "POLISEN"))
             close(books, case, exit_on)
             yield case.life
 
@@ -180,9 +178,7 @@ def _after_receipt(books: Books, case: Case, received: Day) -> None:
     """Orders that came to nothing; a permit, prescription, an exit that nobody registered, or still open."""
     assert case.enforcement_case is not None
     if books.chance(45):
-        order_in_vain(
-            books, case.life, case.place.home, received, min(received + 150, last_day(year_of(received)))
-        )
+        order_in_vain(books, case.life, case.place.home, received, min(received + 150, last_day(year_of(received))))
     closed_on = received + books.rng.randint(30, 600)
     on = known(books.rng, closed_on, 0, 5)
     reasons = ("PERMIT_GRANTED", "PRESCRIBED", "OTHER", "EXIT", None)
@@ -197,9 +193,7 @@ def _final(books: Books) -> Iterator[Life]:
     """Final, with a return case of the Migration Agency: open, written off or closed for another reason."""
     for year in sorted(plan.REMOVAL_FINAL):
         while books.final.left(year):
-            case = _waiting(
-                books, courses.final_on(books.rng, books.rng.randint(first_day(year), last_day(year)))
-            )
+            case = _waiting(books, courses.final_on(books.rng, books.rng.randint(first_day(year), last_day(year))))
             opened = case.return_case
             if opened is not None and books.chance(12):
                 closed_on = opened.fields["opened_on"] + books.rng.randint(60, 700)

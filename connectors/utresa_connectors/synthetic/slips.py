@@ -73,9 +73,7 @@ def wrong_authority(rng: Random, life: Life, register: str, on: Day, truth: Fiel
 
 def corrected_twice(rng: Random, life: Life, register: str, on: Day, truth: Fields) -> None:
     """Wrong, wrong in another way, and right in the third revision."""
-    entry = life.register_exit(
-        register, on, {**truth, "destination_country": None, "evidence": "SKATTEVERKET"}
-    )
+    entry = life.register_exit(register, on, {**truth, "destination_country": None, "evidence": "SKATTEVERKET"})
     entry.revise(min(after(rng, on, 1, 30), END), **{**truth, "exit_on": truth["exit_on"] + 31})
     entry.revise(min(after(rng, on, 31, 90), END), **truth)
 

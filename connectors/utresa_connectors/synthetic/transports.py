@@ -36,15 +36,9 @@ def fly(books: Books, life: Life, country: str, charter: Charter, earliest: Day)
         raise PlanNotMet(f"transports: none left for a seat on charter {charter.number}")
     order = life.number_of_next()
     _order(books, life, order, ordered_on, country, flown_on)
-    if (
-        books.chance(4) and ordered_on < flown_on
-    ):  # missed an earlier charter: a seat not used has no passenger
-        _report_failure(
-            books, life, order, ordered_on, country, charter_id=-charter.number, frontex=charter.frontex
-        )
-    outcome = _report(
-        books, life, order, flown_on, country, charter_id=charter.number, frontex=charter.frontex
-    )
+    if books.chance(4) and ordered_on < flown_on:  # missed an earlier charter: a seat not used has no passenger
+        _report_failure(books, life, order, ordered_on, country, charter_id=-charter.number, frontex=charter.frontex)
+    outcome = _report(books, life, order, flown_on, country, charter_id=charter.number, frontex=charter.frontex)
     if books.chance(3):
         outcome.revise(known(books.rng, flown_on, 5, 40), frontex=not charter.frontex)
         outcome.revise(known(books.rng, flown_on, 41, 60), frontex=charter.frontex)
@@ -53,9 +47,7 @@ def fly(books: Books, life: Life, country: str, charter: Charter, earliest: Day)
 def order_in_vain(books: Books, life: Life, country: str | None, earliest: Day, latest: Day) -> None:
     """An order that led to no journey, if the plan has one left for the year of a day between the two."""
     ordered_on = books.rng.randint(earliest, max(earliest, min(latest, END)))
-    rows = [
-        (life.kind, how) for how in IN_VAIN if books.in_vain.left(((life.kind, how), year_of(ordered_on)))
-    ]
+    rows = [(life.kind, how) for how in IN_VAIN if books.in_vain.left(((life.kind, how), year_of(ordered_on)))]
     if not rows:
         return
     row = books.rng.choice(rows)
@@ -95,25 +87,19 @@ def _order(books: Books, life: Life, order: int, ordered_on: Day, country: str |
     """Now and then registered only after the journey, or to another country than it came to be."""
     late = books.chance(3)
     destination = country if country is None or not books.chance(2) else draw(books.rng, REMOVAL_HOMES)
-    entry = life.order_travel(
-        order, ordered_on, known(books.rng, exit_on, 1, 20) if late else ordered_on, destination
-    )
+    entry = life.order_travel(order, ordered_on, known(books.rng, exit_on, 1, 20) if late else ordered_on, destination)
     if destination != country:
         entry.revise(known(books.rng, exit_on, 21, 30), destination_country=country)
 
 
-def _report(
-    books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any
-) -> Entry:
+def _report(books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any) -> Entry:
     """Performed. The destination is the order's own when the report leaves it out."""
     named = country if books.chance(75) else None
     on = known(books.rng, outcome_on, 0, 4)
     return life.report_outcome(order, True, outcome_on, on, destination_country=named, **facts)
 
 
-def _report_failure(
-    books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any
-) -> None:
+def _report_failure(books: Books, life: Life, order: int, outcome_on: Day, country: str | None, **facts: Any) -> None:
     reason = facts.pop("reason", "FLIGHT_CANCELLED")
     facts["reason"] = None if reason == "unknown" else reason
     on = known(books.rng, outcome_on, 0, 4)

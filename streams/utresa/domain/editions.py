@@ -99,9 +99,7 @@ DECIDED_COUNTRY = Dimension(
     (),
     lambda facts, _: next(iter(facts.decision.destination_countries), facts.decision.home_country),
 )
-MONTH = Dimension(
-    "month", tuple(f"{month:02}" for month in range(1, 13)), lambda _, item: f"{item.exit_on.month:02}"
-)
+MONTH = Dimension("month", tuple(f"{month:02}" for month in range(1, 13)), lambda _, item: f"{item.exit_on.month:02}")
 BASIS = Dimension("basis", BASIS_VALUES, _lower("basis"))
 AREA = Dimension("area", ("schengen", "territory", "outside", "unknown"), _plain("area"))
 FRONTEX = Dimension("frontex", ("true", "false"), lambda _, item: str(item.frontex).lower())

@@ -124,15 +124,11 @@ def assess(case: Case) -> Facts | None:
                 orders.append(order)
     referred = list(records_of(case))
     if registrations:
-        facts.exits = judge(
-            registrations, facts, [record for record in referred if isinstance(record, SisExit)]
-        )
+        facts.exits = judge(registrations, facts, [record for record in referred if isinstance(record, SisExit)])
     if orders:
         outcomes = [record for record in referred if isinstance(record, TransportOutcome)]
         transports = explained(orders, outcomes)
-        facts.orders = [
-            Order(one.ordered_on, one.cancelled_on, transports.get(one.order_id)) for one in orders
-        ]
+        facts.orders = [Order(one.ordered_on, one.cancelled_on, transports.get(one.order_id)) for one in orders]
         facts.transports = [transport for transport in transports.values() if transport.performed]
     return facts
 
@@ -312,9 +308,7 @@ def explained(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome
     for order in sorted(orders, key=lambda one: (one.ordered_on, one.record_id)):
         explaining.setdefault(order.order_id, order)
     return {
-        order_id: _transport(holding[order_id], order)
-        for order_id, order in explaining.items()
-        if order_id in holding
+        order_id: _transport(holding[order_id], order) for order_id, order in explaining.items() if order_id in holding
     }
 
 

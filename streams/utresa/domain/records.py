@@ -83,9 +83,7 @@ class CaseHandover(Registration, frozen=True, kw_only=True, array_like=True, gc=
     reason: HandoverReason
 
 
-class EnforcementCase(
-    Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="enforcement-case"
-):
+class EnforcementCase(Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="enforcement-case"):
     """Verkställighetsärende (§2.5)."""
 
     case_id: str
@@ -95,9 +93,7 @@ class EnforcementCase(
     close_reason: EnforcementCloseReason | None = None
 
 
-class ExitRegistration(
-    Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="exit-registration"
-):
+class ExitRegistration(Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="exit-registration"):
     """An exit (utresa, §2.1) as one authority registered it."""
 
     case_id: str
@@ -118,9 +114,7 @@ class TravelOrder(Registration, frozen=True, kw_only=True, array_like=True, gc=F
     cancelled_on: date | None = None
 
 
-class TransportOutcome(
-    Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="transport-outcome"
-):
+class TransportOutcome(Registration, frozen=True, kw_only=True, array_like=True, gc=False, tag="transport-outcome"):
     """What became of a travel order (§3.1.3)."""
 
     order_id: str

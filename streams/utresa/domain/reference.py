@@ -95,9 +95,7 @@ def with_claim(reference: Reference, claim: Event) -> Reference:
 def with_event(reference: Reference, event: Event) -> Reference:
     """The reference after a SIS exit or a transport outcome."""
     revised_on = event.record.revised_on
-    return merge_references(
-        reference, Reference(reference.kind, reference.id, events=(event,), as_of=revised_on)
-    )
+    return merge_references(reference, Reference(reference.kind, reference.id, events=(event,), as_of=revised_on))
 
 
 def _merged(events: Iterable[Event]) -> tuple[Event, ...]:

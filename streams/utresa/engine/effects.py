@@ -106,9 +106,7 @@ class BlockEffects:
         partitions = await self._publisher.partitions_of(topic)
         by_partition: dict[int, list[Encoded]] = defaultdict(list)
         for message in messages:
-            by_partition[self._choose(message, partitions)].append(
-                (message.key, message.value, list(message.headers))
-            )
+            by_partition[self._choose(message, partitions)].append((message.key, message.value, list(message.headers)))
         await self._publish(topic, by_partition)
 
     def _choose(self, message: Message, partitions: int) -> int:
@@ -135,9 +133,7 @@ Encoded = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 class Publisher:
     """Appends records to topics in batches, and waits until the broker has them."""
 
-    def __init__(
-        self, producer: Callable[[], AIOKafkaProducer], timeout_seconds: float, metrics: Metrics
-    ) -> None:
+    def __init__(self, producer: Callable[[], AIOKafkaProducer], timeout_seconds: float, metrics: Metrics) -> None:
         self._producer = producer
         self._timeout_seconds = timeout_seconds
         self.metrics = metrics
@@ -160,8 +156,7 @@ class Publisher:
     async def _append(self, topic: str, partition: int, records: Sequence[Encoded]) -> None:
         producer = self._producer()
         acknowledged = [
-            await producer.send_batch(batch, topic, partition=partition)
-            for batch in _batches(producer, records)
+            await producer.send_batch(batch, topic, partition=partition) for batch in _batches(producer, records)
         ]
         await asyncio.gather(*acknowledged)
 

@@ -53,7 +53,8 @@ def _letter(block: Block, record: Record, refused: Refused) -> Message:
 def internal(block: Block) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of the records of an internal topic, which never lack one."""
     for record in block.records:
-        assert record.key is not None and record.value is not None
+        assert record.key is not None
+        assert record.value is not None
         yield record.key, record.value
 
 

@@ -35,9 +35,7 @@ PUBLISHED: TableSpec = TableSpec(
     topic=STATISTICS.name,
     encode=lambda value: value,
     decode=lambda _key, value: value,
-    merge=lambda _older, newer: (
-        newer
-    ),  # what readers see is the last one, right or wrong: it is compared again
+    merge=lambda _older, newer: newer,  # what readers see is the last one, right or wrong: it is compared again
 )
 _FEED_TOPICS = tuple(topic.name for topic in FEED_STATUS)
 
