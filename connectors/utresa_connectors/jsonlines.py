@@ -100,6 +100,8 @@ def _refused(error: msgspec.ValidationError) -> Refused:
     place = found[1] if (found := _PLACE.search(text)) else ""
     field = found[1] if (found := _FIELD.search(text)) else ""
     where = ".".join(part for part in (place.removeprefix("$").lstrip("."), field) if part)
+    if text.startswith("Expected `object`") and not where:
+        return Refused("not-json")
     if text.startswith("Object contains unknown field"):
         return Refused("unknown-field", where)
     if text.startswith("Object missing required field"):

@@ -78,7 +78,7 @@ async def _differing(admin: AIOKafkaAdminClient, topic: Topic) -> dict[str, str]
 async def end_offsets(kafka: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """The next offset of every partition of the topics."""
     async with _consumer(kafka) as consumer:
-        ends = await consumer.end_offsets(await _partitions(consumer, topics))
+        ends = await consumer.end_offsets(await _partitions(kafka, topics))
     return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
 
 
@@ -102,7 +102,7 @@ async def read(
 ) -> None:
     """Give `take` every record of the topics, from the beginning to the end as it is now, or to the offsets `until`."""
     async with _consumer(kafka) as consumer:
-        partitions = await _partitions(consumer, topics)
+        partitions = await _partitions(kafka, topics)
         if not partitions:
             return
         ends = await consumer.end_offsets(partitions)
@@ -125,7 +125,7 @@ async def read(
 async def follow(kafka: str, topics: Sequence[str]) -> AsyncIterator[list[Any]]:
     """The records of the topics from the beginning, then as they come; an empty list when nothing came for a while."""
     async with _consumer(kafka) as consumer:
-        partitions = await _partitions(consumer, topics)
+        partitions = await _partitions(kafka, topics)
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         while True:
@@ -251,16 +251,15 @@ async def _started(kafka: str, make: Callable[[], Any]) -> AsyncIterator[Any]:
         ) from error
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+async def _partitions(kafka: str, topics: Iterable[str]) -> list[TopicPartition]:
     """Every partition of the topics. Raises KafkaUnavailable for a topic that is not there."""
-    there = await consumer.topics()
-    missing = sorted(set(topics) - there)
-    if missing:
-        raise KafkaUnavailable(f"no topic {missing[0]}: create the topics with `utresa topics apply`")
+    async with _admin(kafka) as admin:
+        described = await admin.describe_topics(list(topics))
+    for topic in described:
+        if topic["error_code"]:
+            raise KafkaUnavailable(f"no topic {topic['topic']}: create the topics with `utresa topics apply`")
     return [
-        TopicPartition(topic, partition)
-        for topic in topics
-        for partition in sorted(consumer.partitions_for_topic(topic) or ())
+        TopicPartition(topic["topic"], partition["partition"]) for topic in described for partition in topic["partitions"]
     ]
 
 

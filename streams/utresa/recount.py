@@ -16,6 +16,7 @@ from utresa.domain.case import Case
 from utresa.domain.editions import Edition
 from utresa.domain.exits import assess
 from utresa.domain.figures import Figure, Key, Tally, contributions_of, published
+from utresa.domain.findings import Finding, findings, reference_findings
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 
@@ -50,11 +51,11 @@ class Recount:
             self.references[named] = references.with_claim(held, event)
 
     def correlated(self) -> Iterable[Case]:
-        """Every case with the references that it owns."""
+        """Every case with the references that it names or once did; what is under them belongs to their owner."""
         for reference in self.references.values():
-            owner = reference.owner
-            if reference.events and owner is not None:
-                self.cases[owner] = cases.with_reference(self.cases[owner], reference)
+            if reference.events:
+                for case_id in reference.cases:
+                    self.cases[case_id] = cases.with_reference(self.cases[case_id], reference)
         return self.cases.values()
 
     def figures(self, editions: Sequence[Edition], horizon: int | None = None) -> dict[str, dict[Key, Figure]]:
@@ -67,6 +68,16 @@ class Recount:
                     tallies[edition.name].update(contributions_of(facts, edition))
         last_year = horizon if horizon is not None else (self.as_of or self.newest).year
         return {edition.name: published(tallies[edition.name], edition, last_year) for edition in editions}
+
+    def findings(self, as_of: date | None = None) -> dict[str, tuple[Finding, ...]]:
+        """The findings of reconciliation by case_id, of a reference without a case by `kind/id`; none where none is.
+
+        `as_of` is the clock of what waits for days to pass; it defaults to the recount's own, else to the newest.
+        """
+        clock = as_of or self.as_of or self.newest
+        found = {case.case_id: findings(case, clock) for case in self.correlated()}
+        found |= {"/".join(key): reference_findings(reference) for key, reference in self.references.items()}
+        return {key: of_key for key, of_key in found.items() if of_key}
 
 
 def recount(

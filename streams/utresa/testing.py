@@ -23,7 +23,7 @@ from random import Random
 from typing import Literal
 
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Headers, Message, Processor, partition_of
+from utresa.engine.effects import Headers, Message, Processor, Takeover
 from utresa.engine.store import Row, TableSpec
 
 
@@ -90,9 +90,7 @@ class Log:
 
     def append(self, topic: str, message: Message) -> None:
         """Append a message to its partition; a keyless one, without a partition, goes to the first."""
-        partition = message.partition
-        if partition is None:
-            partition = 0 if message.key is None else partition_of(message.key, self.partitions)
+        partition = message.place(self.partitions) or 0
         if not 0 <= partition < self.partitions:
             raise ValueError(f"{topic} has no partition {partition}")
         log = self.records[topic, partition]
@@ -132,6 +130,7 @@ class Driver:
         self._chance = chance
         self._late: list[tuple[str, Sequence[Message]]] = []
         self._crash: Crash | None = None
+        self._epoch = 0
         self._start()
 
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
@@ -227,7 +226,17 @@ class Driver:
             for partition in range(self.log.partitions):
                 rows = {spec.name: self.log.load(spec, partition) for spec in processor.tables}
                 self._tables.update({(name, partition): held for name, held in rows.items()})
-                processor.assigned(partition, rows)
+                processor.assigned(self._takeover(processor, partition, rows))
+
+    def _takeover(self, processor: Processor, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> Takeover:
+        self._epoch += 1
+        return Takeover(
+            partition=partition,
+            rows=rows,
+            offsets={topic: self.log.committed[topic, partition] for topic in processor.topics},
+            ends={topic: len(self.log.records[topic, partition]) for topic in processor.topics},
+            epoch=self._epoch,
+        )
 
     def _specs(self) -> dict[str, TableSpec]:
         return {spec.name: spec for processor in self._processors for spec in processor.tables}

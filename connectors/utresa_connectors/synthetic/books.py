@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from utresa_connectors.synthetic import plan
 from utresa_connectors.synthetic.calendar import Day, first_day, last_day, year_of
-from utresa_connectors.synthetic.countries import REMOVAL_HOMES, apportioned, draw
+from utresa_connectors.synthetic.charters import charters
+from utresa_connectors.synthetic.countries import DUBLIN_STATES, REMOVAL_HOMES, apportioned, draw
 from utresa_connectors.synthetic.life import Life
 
 K = TypeVar("K", bound=Hashable)
@@ -88,7 +89,7 @@ class Books:
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self._lives = 0
-        self.charter_days = {one.number: _flown_on(rng, one.year) for one in plan.charters()}
+        self.charter_days = {one.number: _flown_on(rng, one.year) for one in charters()}
         self.removal_exits = Quota("Table 1", plan.REMOVAL_EXITS)
         self.decisions = Quota("removal decisions", plan.REMOVAL_DECISIONS)
         self.final = Quota("removal decisions final", plan.REMOVAL_FINAL)
@@ -103,6 +104,11 @@ class Books:
         self.received_because = {year: Deck(rng, _column(plan.REMOVAL_RECEIVED, year)) for year in _received()}
         self.dublin_handovers = {
             year: Deck(rng, _column(plan.DUBLIN_HANDOVERS, year)) for year in plan.DUBLIN_MEAN_DAYS
+        }
+        self.dublin_states = {
+            (row[0], year): Deck(rng, apportioned(DUBLIN_STATES[row[0]], number))
+            for (row, year), number in plan.DUBLIN_EXITS.items()
+            if row[1] == "eu_country"
         }
         self.reasons_in_vain = Deck(rng, _reasons_in_vain())
 

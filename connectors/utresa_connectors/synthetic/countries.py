@@ -24,8 +24,8 @@ REMOVAL_HOMES = weights("""
 DUBLIN_HOMES = weights("AF 18 IQ 14 SY 13 IR 11 SO 9 RU 8 GE 7 TR 7 ER 5 NG 5 UZ 3")
 # §3.2.1: Germany, then Spain and Poland; with the Police Germany and France (§3.2.2).
 DUBLIN_STATES = {
-    "migrationsverket": weights("DE 40 ES 15 PL 11 FR 8 IT 6 NL 5 AT 4 LT 3 FI 3 DK 2 MT 2 CY 1 IE 1"),
-    "polisen": weights("DE 38 FR 21 ES 9 IT 8 PL 7 NL 5 AT 4 BE 3 MT 2 CY 1 IE 1"),
+    "migrationsverket": weights("DE 40 ES 15 PL 11 FR 8 IT 6 NL 5 AT 4 LT 3 FI 3 DK 2 MT 2"),
+    "polisen": weights("DE 38 FR 21 ES 9 IT 8 PL 7 NL 5 AT 4 BE 3 MT 2"),
 }
 REFUSED_HOMES = weights("UA 12 AL 11 GE 10 RS 10 MD 9 TR 9 IN 7 UZ 7 MK 6 BR 5 NG 5 IQ 5 CO 4 MA 4 PK 3 BA 3 XK 2")
 REFUSED_ELSEWHERE_IN_SCHENGEN = weights("PL 26 DE 22 LT 13 FI 13 NO 12 LV 8 NL 6")

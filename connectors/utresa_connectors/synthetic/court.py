@@ -9,6 +9,7 @@ from utresa_connectors.synthetic import plan
 from utresa_connectors.synthetic.areas import schengen, territory_only
 from utresa_connectors.synthetic.books import Books, PlanNotMet
 from utresa_connectors.synthetic.calendar import BEGIN, Day, any_day, first_day, known, last_day, year_of
+from utresa_connectors.synthetic.charters import charters
 from utresa_connectors.synthetic.countries import COURT_HOMES, draw
 from utresa_connectors.synthetic.life import Entry, Life
 from utresa_connectors.synthetic.plan import POLISEN
@@ -39,7 +40,7 @@ def lives(books: Books) -> Iterator[Life]:
 
 def _seats(books: Books) -> Iterator[Life]:
     """The seats of those expelled by a court on every charter."""
-    for charter in plan.charters():
+    for charter in charters():
         flown_on = books.charter_days[charter.number]
         for country, _, seats in charter.legs:
             for _ in range(seats):

@@ -1,4 +1,4 @@
-"""Lives under the Dublin Regulation: transfers that the Migration Agency decided (§3.2), or the Police (§2.5)."""
+"""Lives under a Dublin transfer that the Migration Agency decided (§3.2), or the Police themselves (§2.5)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ from utresa_connectors.synthetic.slips import facts, register_exit
 from utresa_connectors.synthetic.transports import escort, order_in_vain
 
 AUTHORITY = {MIGRATIONSVERKET: "MIGRATIONSVERKET", POLISEN: "POLISEN"}
-BEFORE_2020 = first_day(2020)
+
+
+class Route(NamedTuple):
+    """Home country, the state that the decision names as responsible, and where the person went."""
+
+    home: str
+    state: str
+    country: str | None = None
 
 
 class Transfer(NamedTuple):
     """A transfer case before its exit."""
 
     life: Life
-    home: str
-    state: str  # the one responsible
+    state: str
     return_case: Entry
     enforcement_case: Entry | None = None
 
@@ -48,14 +54,13 @@ def lives(books: Books) -> Iterator[Life]:
 
 def _left_on_own(books: Books, year: int) -> Iterator[Life]:
     """Table 2, the Migration Agency, with the planned mean of days from the decision."""
-    exits = [
-        to for to in ("eu_country", "home_country", "third_country") for _ in range(_owed(MIGRATIONSVERKET, to, year))
-    ]
+    exits = _owed(MIGRATIONSVERKET, year)
     for to, waited in zip(exits, _days_with_mean(books, len(exits), plan.DUBLIN_MEAN_DAYS[year]), strict=True):
         exit_on = any_day(books.rng, year)
-        case = _open(books, exit_on - waited, MIGRATIONSVERKET)
+        route = _route(books, MIGRATIONSVERKET, to, year)
+        case = _open(books, exit_on - waited, route)
         named = AUTHORITY[MIGRATIONSVERKET] if books.chance(70) else None
-        truth = facts(exit_on, _country(books, case, to), named, "OWN_EXIT")
+        truth = facts(exit_on, route.country, named, "OWN_EXIT")
         _register(books, case, truth, also_police=books.chance(4))
         case.return_case.revise(known(books.rng, exit_on, 0, 9), closed_on=exit_on, close_reason="OWN_EXIT")
         yield case.life
@@ -69,28 +74,52 @@ def _days_with_mean(books: Books, number: int, mean: int) -> list[int]:
 
 def _transferred_by_police(books: Books, year: int) -> Iterator[Life]:
     """Table 2, the Police, after a handover."""
-    for to in ("eu_country", "home_country", "unknown", "third_country"):
-        for _ in range(_owed(POLISEN, to, year)):
-            yield _transferred(books, to, year)
+    for to in _owed(POLISEN, year):
+        yield _transferred(books, to, year)
 
 
 def _transferred(books: Books, to: str, year: int) -> Life:
     rng = books.rng
     exit_on = any_day(rng, year)
     handed_over = max(BEGIN + 9, exit_on - rng.randint(6, 120))
-    case = _hand_over(books, handed_over)
-    country = _country(books, case, to)
-    if to == "eu_country" and books.transports.left((("dublin", "territory"), year)):
-        country = rng.choice(("CY", "IE"))
+    if not len(books.dublin_handovers[year_of(handed_over)]):
+        handed_over = first_day(year)
+    route = _route(books, POLISEN, to, year)
+    case = _hand_over(books, handed_over, route)
     assert case.enforcement_case is not None
-    escort(books, case.life, country, exit_on, case.enforcement_case.fields["opened_on"])
-    truth = facts(exit_on, country, AUTHORITY[POLISEN] if books.chance(60) else None, "BY_POLICE")
+    escort(books, case.life, route.country, exit_on, min(exit_on, case.enforcement_case.fields["opened_on"]))
+    truth = facts(exit_on, route.country, AUTHORITY[POLISEN] if books.chance(60) else None, "BY_POLICE")
     if books.chance(20):
         register_exit(rng, case.life, POLISEN, known(rng, exit_on, 0, 8), truth)
     else:
         _register(books, case, truth, also_police=books.chance(85))
     case.enforcement_case.revise(known(rng, exit_on, 0, 9), closed_on=exit_on, close_reason="EXIT")
     return case.life
+
+
+def _owed(authority: str, year: int) -> list[str]:
+    """The destinations of the authority's exits in Table 2, one by one."""
+    rows = {row: number for (row, of), number in plan.DUBLIN_EXITS.items() if of == year and row[0] == authority}
+    return [to for (_, to), number in rows.items() for _ in range(number)]
+
+
+def _route(books: Books, authority: str, to: str, year: int) -> Route:
+    """To the responsible state, home or to a third country (§3.2); a few to another state than the one decided."""
+    home = draw(books.rng, DUBLIN_HOMES)
+    state = draw(books.rng, DUBLIN_STATES[authority])
+    match to:
+        case "eu_country" if authority == POLISEN and books.transports.left((("dublin", "territory"), year)):
+            country = books.rng.choice(("CY", "IE"))
+            return Route(home, country, country)
+        case "eu_country":
+            country = books.dublin_states[authority, year].draw()
+            return Route(home, state if books.chance(2) else country, country)
+        case "home_country":
+            return Route(home, state, home)
+        case "third_country":
+            return Route(home, state, draw(books.rng, THIRD_COUNTRIES, frozenset({home, "GB"})))
+        case _:
+            return Route(home, state)
 
 
 def _register(books: Books, case: Transfer, truth: dict[str, Any], also_police: bool) -> None:
@@ -101,20 +130,16 @@ def _register(books: Books, case: Transfer, truth: dict[str, Any], also_police: 
         case.life.register_exit(POLISEN, known(books.rng, exit_on, 0, 8), truth)
 
 
-def _owed(authority: str, to: str, year: int) -> int:
-    return plan.DUBLIN_EXITS.get(((authority, to), year), 0)
-
-
-def _open(books: Books, decided: Day, authority: str) -> Transfer:
+def _open(books: Books, decided: Day, route: Route | None = None) -> Transfer:
     """The decision with its return case, opened when it is made (§2.4)."""
     rng = books.rng
     books.dublin_decisions.spend(year_of(decided))
     life = books.new_life("dublin")
-    home, state = draw(rng, DUBLIN_HOMES), draw(rng, DUBLIN_STATES[authority])
+    route = route or Route(draw(rng, DUBLIN_HOMES), draw(rng, DUBLIN_STATES[MIGRATIONSVERKET]))
     truth: dict[str, Any] = {
         "decided_on": decided,
-        "home_country": home,
-        "destination_countries": (state,),
+        "home_country": route.home,
+        "destination_countries": (route.state,),
         "immediate_enforcement": books.chance(20),
     }
     wrong = {"destination_countries": (draw(rng, ABSCONDED_TO),)} if books.chance(2) else {}
@@ -124,17 +149,17 @@ def _open(books: Books, decided: Day, authority: str) -> Transfer:
     if books.chance(60):
         final = decided + rng.randint(7, 45)
         decision.revise(known(rng, final, 0, 6), final_on=final)
-    return Transfer(life, home, state, life.open_return_case(decided, known(rng, decided, 0, 3)))
+    return Transfer(life, route.state, life.open_return_case(decided, known(rng, decided, 0, 3)))
 
 
-def _hand_over(books: Books, handed_over: Day) -> Transfer:
+def _hand_over(books: Books, handed_over: Day, route: Route | None = None) -> Transfer:
     """A case that the Migration Agency hands over on the day, for the reason that the plan has next."""
     rng = books.rng
     (reason,) = books.dublin_handovers[year_of(handed_over)].draw()
     decided = max(BEGIN, handed_over - rng.randint(6, 60))
     if not books.dublin_decisions.left(year_of(decided)):
         decided = max(decided, first_day(year_of(handed_over)))
-    case = _open(books, decided, POLISEN)
+    case = _open(books, decided, route)
     entry = case.life.hand_over(handed_over, known(rng, handed_over, 0, 3), reason)
     if books.chance(2):
         entry.retract(known(rng, handed_over, 4, 8))
@@ -144,24 +169,11 @@ def _hand_over(books: Books, handed_over: Day) -> Transfer:
     return case._replace(enforcement_case=case.life.open_enforcement_case(opened, known(rng, opened, 0, 3), "HANDOVER"))
 
 
-def _country(books: Books, case: Transfer, to: str) -> str | None:
-    """Where the exit went: to the responsible state, home or to a third country (§3.2); some went astray."""
-    match to:
-        case "eu_country":
-            return draw(books.rng, ABSCONDED_TO) if books.chance(2) else case.state
-        case "home_country":
-            return case.home
-        case "third_country":
-            return draw(books.rng, THIRD_COUNTRIES, frozenset({case.home, "GB"}))
-        case _:
-            return None
-
-
 def _indicated(books: Books) -> Iterator[Life]:
     for ((kind, _), year), number in plan.TAX_AGENCY_INDICATED.items():
         for _ in range(number if kind == "dublin" else 0):
             exit_on = any_day(books.rng, year)
-            case = _open(books, exit_on - books.rng.randint(20, 50), MIGRATIONSVERKET)
+            case = _open(books, exit_on - books.rng.randint(20, 50))
             on = known(books.rng, exit_on, 10, 90)
             case.life.register_exit(MIGRATIONSVERKET, on, facts(exit_on, None, evidence="SKATTEVERKET"))
             yield case.life
@@ -221,7 +233,7 @@ def _not_carried_out(books: Books) -> Iterator[Life]:
     for year in plan.DUBLIN_DECISIONS:
         while books.dublin_decisions.left(year):
             decided = any_day(rng, year)
-            case = _open(books, decided, MIGRATIONSVERKET)
+            case = _open(books, decided)
             if books.chance(60):
                 closed_on = decided + rng.randint(100, 560)
                 reason = rng.choice(("WRITTEN_OFF", "OTHER"))

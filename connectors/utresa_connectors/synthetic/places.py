@@ -1,4 +1,4 @@
-"""Where someone comes from, may go and went: chosen so that the exit falls in its planned class of Table 1."""
+"""Where someone comes from, may go and went: so that the exit falls in its planned class of Table 1."""
 
 from __future__ import annotations
 

@@ -1,36 +1,28 @@
-"""The plan: how many of everything the history holds, year by year. Lives are written until each table is spent.
+"""The plan: how many of everything the history holds, year by year. Lives are written until it is spent.
 
-Figures of 2022, 2023 and 2024 that the report "Gemensam redovisning av återvändandeverksamhetens resultat 2024"
-prints are its own, with the section beside them. All others are chosen to be plausible beside those. Before 2022 the
-report prints nothing, and about one case in ten is written; the courts' expulsions are written in full, for their
-stock is printed. 2025 goes to 20 February, the day of the report, and holds only what still happens to earlier cases.
+Figures of 2022, 2023 and 2024 that the report "Gemensam redovisning av återvändandeverksamhetens resultat
+2024" prints are its own, with the section beside them. All others are chosen to be plausible beside those.
+Before 2022 the report prints nothing, and about one case in ten is written; the courts' expulsions are written
+in full, for their stock is printed. 2025 goes to 20 February, the day of the report, and holds only what still
+happens to earlier cases.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 MIGRATIONSVERKET, POLISEN = "migrationsverket", "polisen"
-HEADING = "2019 2020 2021 2022 2023 2024 2025"
 
 Row = tuple[str, ...]
 Table = dict[tuple[Row, int], int]  # (row, year) → number
 
 
 def table(text: str) -> Table:
-    """A table with years as columns: its heading, then rows of a name in one or more words and one number a year."""
+    """A table with years as columns: the heading, then in each row its name, in words, and a number a year."""
     heading, *rows = (line.split() for line in text.strip().splitlines())
-    years = [int(year) for year in heading]
     planned: Table = {}
-    for *name, in_all in ((*row[: -len(years)], row[-len(years) :]) for row in rows):
-        planned.update({(tuple(name), year): int(number) for year, number in zip(years, in_all, strict=True)})
+    for row in rows:
+        name, numbers = tuple(row[: -len(heading)]), row[-len(heading) :]
+        planned |= {(name, int(year)): int(number) for year, number in zip(heading, numbers, strict=True)}
     return planned
-
-
-def by_year(text: str) -> dict[int, int]:
-    """A table of one row, which needs no name."""
-    heading, numbers = text.strip().splitlines()
-    return {int(year): int(n) for year, n in zip(heading.split(), numbers.split(), strict=True)}
 
 
 # Removal decisions of the Migration Agency (§3.1)
@@ -55,8 +47,8 @@ REMOVAL_RE_ENCOUNTERS = {2020: 2, 2021: 3, 2022: 24, 2023: 36, 2024: 41, 2025: 4
 REMOVAL_DECISIONS = {2024: 13900}
 REMOVAL_FINAL = {2023: 12283, 2024: 11300}
 
-# §3.1.2: 4 460 received in 2024, 85 % absconded (3 791), six per cent fewer than in 2023 (4 460 / 0.94 = 4 745), on
-# both grounds. "unknown": the enforcement case came, the handover never did.
+# §3.1.2: 4 460 received in 2024, 85 % of them absconded (3 791); six per cent fewer than in 2023, on both
+# grounds (4 460 / 0.94 = 4 745). "unknown": the enforcement case came, the handover never did.
 REMOVAL_RECEIVED = table("""
                 2023 2024
     ABSCONDED   4033 3791
@@ -85,8 +77,8 @@ TAX_AGENCY_INDICATED = table("""
 # The Police registered an exit in accordance, the Migration Agency none: not in edition 2024 (§1.2).
 REMOVAL_BY_POLICE_ONLY = {2019: 3, 2020: 2, 2021: 3, 2022: 55, 2023: 64, 2024: 72, 2025: 6}
 
-# How the exits of a year came about in the Migration Agency's own care, per cent. "early": before the decision could
-# be enforced, which editions 2022 and 2023 leave out; more of them as SIS reports exits of its own accord (§3.1.1).
+# How the exits of a year came about in the Migration Agency's own care, per cent. "early": before the decision
+# could be enforced, which editions 2022 and 2023 leave out; more and more, as SIS reports of itself (§3.1.1).
 REMOVAL_COURSES = {
     2019: {"ordinary": 83, "withdrawn": 10, "immediate": 5, "early": 2},
     2020: {"ordinary": 83, "withdrawn": 10, "immediate": 5, "early": 2},
@@ -116,7 +108,7 @@ DUBLIN_DECISIONS = {2022: 1120, 2023: 1050, 2024: 800}  # §3.2.1: 1 050 and 800
 # §3.2.1: mean days from decision to exit in the Migration Agency's care: 44 in 2023, 40 in 2024.
 DUBLIN_MEAN_DAYS = {2019: 52, 2020: 58, 2021: 50, 2022: 47, 2023: 44, 2024: 40, 2025: 41}
 
-# §3.2.2: in 2024 "drygt 270" (272), 50 fewer than in 2023; "drygt 200" absconded, "närmare 60" for coercion.
+# §3.2.2: in 2024 "drygt 270" (272), 50 fewer than in 2023; "drygt 200" absconded, "närmare 60" by coercion.
 DUBLIN_HANDOVERS = table("""
                 2019 2020 2021 2022 2023 2024 2025
     ABSCONDED     22   16   78  262  254  214   26
@@ -138,7 +130,7 @@ REFUSALS_ENFORCED = table("""
     unknown        5    3    4     0    0    0    0
 """)
 
-# "Det var framförallt antalet avvisningar till Danmark som minskade": per cent of the year's exits to Denmark.
+# "Det var framförallt antalet avvisningar till Danmark som minskade": per cent of the year's exits.
 REFUSALS_TO_DENMARK = {2019: 50, 2020: 55, 2021: 65, 2022: 88, 2023: 46, 2024: 17, 2025: 12}
 
 # §3.3: 2 a month in 2023 (24), 23 a month in 2024 (276).
@@ -153,17 +145,16 @@ REFUSALS_MET_AGAIN = {
 
 # Courts' expulsions (§3.4)
 
-# Table 4, 2022–2024, and its flow. Exits of the last days of a year whose case is closed in the next are COURT_SLIPS
-# every year, from 2021 on; they stand in the stock of each year-end. So the stock at the end of 2021 is
+# Table 4 as a flow. Exits of the last days of a year whose case is closed in the next are COURT_SLIPS, every year
+# from 2021 on, and stand in the stock of each year-end. So the stock at the end of 2021 is
 #   520 + 430 + 480 - (170 + 230 + 220) - (20 + 25 + 31) + 3 = 737,
 # then 737 + 402 - 394 - 58 = 687, 687 + 580 - 356 - 61 = 850 and 850 + 687 - 378 - 105 = 1 054.
 COURT_INCOMING = {2019: 520, 2020: 430, 2021: 480, 2022: 402, 2023: 580, 2024: 687}
-COURT_EXITS = {2019: 170, 2020: 230, 2021: 220, 2022: 394, 2023: 356, 2024: 378, 2025: 47}
 COURT_CLOSED_OTHERWISE = {2019: 20, 2020: 25, 2021: 31, 2022: 58, 2023: 61, 2024: 105, 2025: 9}
 COURT_SLIPS = {2021: 3, 2022: 3, 2023: 3, 2024: 3}
 COURT_RE_ENCOUNTERS = {2021: 4, 2022: 7, 2023: 12, 2024: 16}  # of those incoming
 
-# Where the courts' expelled go, as far as the day of exit places the country; the rest of the exits are unknown.
+# Table 4, exits: 394, 356 and 378 in 2022–2024, by the area of the destination on the day.
 COURT_DESTINATIONS = table("""
                 2019 2020 2021 2022 2023 2024 2025
     schengen      60   80   76  141  128  133   17
@@ -174,9 +165,9 @@ COURT_DESTINATIONS = table("""
 
 # Travel orders to the Prison and Probation Service (§3.1.3, §3.2.2, §3.3, §3.4)
 
-# Of removal and dublin by the day of the order, as the report counts orders: 1 471 of removal in 2024, of which 1 253
-# performed, 1 056 of them outside; 115 of dublin, of which 98. Of refusal and court_expulsion performed by the day of
-# the transport, as the report counts those: 1 277 in 2024; 274, of which 115 within Schengen.
+# Performed. Of removal and dublin by the day of the order, as the report counts orders: in 2024 1 253 of removal,
+# 1 056 of them outside, and 98 of dublin. Of refusal and court_expulsion by the day of the transport, as the
+# report counts those: in 2024 1 277, and 274 of which 115 within Schengen.
 TRANSPORTS = table("""
                                 2019 2020 2021 2022 2023 2024
     removal         outside       60   35   50  860 1120 1056
@@ -194,7 +185,7 @@ TRANSPORTS = table("""
     court_expulsion outside       66   90   84  152  141  154
 """)
 
-# Orders that did not lead to a journey, by the day of the order. For removal in 2024: 132 + 68 + 18 = 1 471 - 1 253.
+# Not performed, by the day of the order: in 2024 132 + 68 + 18 = 1 471 - 1 253 of removal, and 115 - 98 of dublin.
 ORDERS_IN_VAIN = table("""
                                   2019 2020 2021 2022 2023 2024
     removal         not_performed    6    4    6  104  120  132
@@ -209,7 +200,7 @@ ORDERS_IN_VAIN = table("""
     court_expulsion cancelled        2    2    2    9    9   11
 """)
 
-# §3.1.3: "framförallt" denied boarding for the person's own conduct or for wanting documents; then the others.
+# §3.1.3: "framförallt" denied boarding, for the person's own conduct or for wanting documents; per cent.
 NOT_PERFORMED_BECAUSE = {
     "DENIED_BOARDING": 38,
     "DEFICIENT_DOCUMENTS": 27,
@@ -220,60 +211,8 @@ NOT_PERFORMED_BECAUSE = {
     "unknown": 2,
 }
 
-
-class Charter(NamedTuple):
-    """One chartered flight: by country, how many with a removal decision and how many expelled by a court."""
-
-    number: int
-    year: int
-    frontex: bool
-    legs: tuple[tuple[str, int, int], ...]
-
-
-# §3.1.2, §3.1.3: 53 charters in 2024, 12 of them with Frontex and 12 × 29 = 348 on board (in 2023 21 each: 10 × 21); six
-# not of Frontex to Somalia with two to eight each. Mongolia and Kyrgyzstan are new in 2024. "31+3": 31 with a removal
-# decision and three expelled by a court.
-CHARTERS_TEXT = """
-    2019 own      GE 4+0, AL 5+1
-    2020 own      GE 3+0
-    2021 own      UZ 4+0, RS 3+1
-    2022 frontex  UZ 20+1, GE 22+2, IQ 16+1, NG 14+2, AL 21+2, GE 18+1
-    2022 own      SO 1+1, IQ 3+0, IQ 2+1, AL 5+1, AL 4+0, RS 4+1, RS 3+0, XK 4+1, GE 5+0, TR 2+0, MK 4+0, VN 3+0
-    2022 own      BA 2+1, AM 3+0, ET 1+0, MA 1+1, NG 4+0, UZ 5+0, UZ 6+0, GE 3+0 & AM 2+0, RS 2+0 & MK 2+1
-    2023 frontex  UZ 23+1, UZ 21+1, IQ 19+1, IQ 18+1, NG 16+2, GE 24+2, GE 22+1, AL 19+2, AL 18+2, VN 16+1
-    2023 own      SO 1+1, SO 2+0, IQ 3+1, IQ 4+0, AL 6+1, AL 5+0, AL 3+1, RS 4+1, RS 2+1, XK 4+0, XK 3+1, GE 5+0
-    2023 own      GE 6+1, TR 3+0, TR 2+1, MA 1+1, ET 2+0, VN 5+0, BA 3+0, MK 5+1, AM 4+0, CO 4+0, UZ 4+0, UZ 6+0
-    2023 own      GE 3+0 & AM 2+0, RS 2+1 & MK 3+0
-    2024 frontex  UZ 33+1, UZ 31+0, UZ 29+1, IQ 30+3, IQ 25+3, IQ 26+1, NG 24+3, NG 28+2, MN 24+1, KG 25+1, GE 27+2, GE 26+2
-    2024 own      SO 1+1, SO 2+1, SO 2+2, SO 4+1, SO 4+2, SO 6+2
-    2024 own      IQ 4+1, IQ 3+0, IQ 2+1, AF 1+1, AL 6+1, AL 4+0, AL 5+2, RS 4+1, RS 3+1, XK 3+1, XK 4+0, GE 5+1
-    2024 own      GE 6+0, GE 4+0, UZ 4+0, UZ 5+0, TR 3+0, TR 2+1, MA 2+1, ET 2+0, ET 3+0, VN 6+0, CO 4+0, CO 3+0
-    2024 own      BA 3+1, MK 5+0, MK 4+1, AM 4+0, NG 5+1, MN 3+0, IR 1+1, KG 4+0
-    2024 own      GE 3+0 & AM 2+0, RS 2+1 & MK 3+0, AL 2+1 & XK 2+0
-"""
-
-
-def charters() -> list[Charter]:
-    """The planned charters, numbered."""
-    flights = (
-        (int(year), whose == "frontex", flight.strip())
-        for year, whose, rest in (line.split(maxsplit=2) for line in CHARTERS_TEXT.strip().splitlines())
-        for flight in rest.split(",")
-    )
-    return [
-        Charter(number, year, frontex, tuple(_leg(leg) for leg in flight.split("&")))
-        for number, (year, frontex, flight) in enumerate(flights, 1)
-    ]
-
-
-def _leg(text: str) -> tuple[str, int, int]:
-    country, passengers = text.split()
-    removal, court = passengers.split("+")
-    return country, int(removal), int(court)
-
-
-# Days on which a country's place changed: (exit on, destination, whether the exit is in accordance although the
-# decision does not name the country). Croatia 2023-01-01, Bulgaria and Romania 2024-03-31, the United Kingdom 2020-02-01.
+# Exits on the days round which a country's place changed: Croatia 2023-01-01, Bulgaria and Romania 2024-03-31, the
+# United Kingdom 2020-02-01. True: in accordance, although the decision does not name the country.
 EDGE_DAYS = (
     ("2020-01-31", "GB", True),
     ("2022-12-31", "HR", True),
@@ -287,6 +226,6 @@ EDGE_DAYS = (
 # Records about nobody whom the Migration Agency or the Police has told of.
 CASES_WITHOUT_DECISION = {2022: 9, 2023: 11, 2024: 16, 2025: 8}
 ALERTS_WITHOUT_CASE = {2023: 5, 2024: 9, 2025: 3}
-ALERTS_OF_TWO_CASES = 4  # and those that two cases name (contract, section 1: the smaller case_id, and a finding)
-ORDERS_OF_TWO_CASES = 3
 ORDERS_WITHOUT_CASE = {2022: 3, 2023: 4, 2024: 5, 2025: 1}
+# And those that two cases name.
+ALERTS_OF_TWO_CASES, ORDERS_OF_TWO_CASES = 4, 3

@@ -9,10 +9,11 @@ from utresa_connectors.synthetic import courses, plan
 from utresa_connectors.synthetic.areas import schengen, territory_only
 from utresa_connectors.synthetic.books import Books
 from utresa_connectors.synthetic.calendar import BEGIN, END, Day, any_day, day, known, year_of
+from utresa_connectors.synthetic.charters import Charter, charters
 from utresa_connectors.synthetic.countries import ABSCONDED_TO, draw
 from utresa_connectors.synthetic.courses import Course
 from utresa_connectors.synthetic.life import Life
-from utresa_connectors.synthetic.plan import MIGRATIONSVERKET, POLISEN, Charter
+from utresa_connectors.synthetic.plan import MIGRATIONSVERKET, POLISEN
 from utresa_connectors.synthetic.removal_case import Case, close, confirm, open_case, origin, place_of
 from utresa_connectors.synthetic.slips import facts, register_exit
 from utresa_connectors.synthetic.transports import escort, fly, order_in_vain
@@ -57,7 +58,7 @@ def exits(books: Books) -> Iterator[Life]:
 
 def _seats(books: Books) -> Iterator[PlannedExit]:
     """The removal seats of every charter."""
-    for charter in plan.charters():
+    for charter in charters():
         flown_on = books.charter_days[charter.number]
         for country, seats, _ in charter.legs:
             for _ in range(seats):

@@ -28,12 +28,12 @@ from utresa_connectors.synthetic.transports import escort, one_order_in_two_case
 
 def lives(books: Books) -> Iterator[Life]:
     """All of them; the last fill what the plan still owes in receipts, final decisions and decisions."""
+    yield from _naming_one_order(books)
+    yield from _naming_one_alert(books)
     yield from _edges(books)
     yield from _astray(books)
     yield from _indicated(books)
     yield from _by_police_only(books)
-    yield from _naming_one_alert(books)
-    yield from _naming_one_order(books)
     yield from _handed_over(books)
     yield from _final(books)
     yield from _under_appeal(books)

@@ -1,4 +1,4 @@
-"""Records that wait for what explains them: cases without a decision, alerts and orders that no case names."""
+"""Records that wait for what explains them: cases without a decision, alerts and orders without a case."""
 
 from __future__ import annotations
 

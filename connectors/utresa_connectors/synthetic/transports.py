@@ -7,9 +7,9 @@ from typing import Any
 from utresa_connectors.synthetic.areas import area
 from utresa_connectors.synthetic.books import Books, PlanNotMet
 from utresa_connectors.synthetic.calendar import END, Day, after, first_day, known, year_of
+from utresa_connectors.synthetic.charters import Charter
 from utresa_connectors.synthetic.countries import REMOVAL_HOMES, draw
 from utresa_connectors.synthetic.life import Entry, Life
-from utresa_connectors.synthetic.plan import Charter
 
 COUNTED_BY_ORDER = ("removal", "dublin")  # the others by the day of the transport, as the report does
 IN_VAIN = ("not_performed", "cancelled", "unanswered")
@@ -47,14 +47,14 @@ def fly(books: Books, life: Life, country: str, charter: Charter, earliest: Day)
 def order_in_vain(books: Books, life: Life, country: str | None, earliest: Day, latest: Day) -> None:
     """An order that led to no journey, if the plan has one left for the year of a day between the two."""
     ordered_on = books.rng.randint(earliest, max(earliest, min(latest, END)))
-    rows = [(life.kind, how) for how in IN_VAIN if books.in_vain.left(((life.kind, how), year_of(ordered_on)))]
-    if not rows:
+    left = {how: books.in_vain.left(((life.kind, how), year_of(ordered_on))) for how in IN_VAIN}
+    if not any(left.values()):
         return
-    row = books.rng.choice(rows)
-    books.in_vain.spend((row, year_of(ordered_on)))
+    how = books.rng.choices(IN_VAIN, weights=tuple(left.values()))[0]
+    books.in_vain.spend(((life.kind, how), year_of(ordered_on)))
     number = life.number_of_next()
     order = life.order_travel(number, ordered_on, ordered_on, country)
-    match row[1]:
+    match how:
         case "cancelled":
             cancelled_on = after(books.rng, ordered_on, 1, 25)
             order.revise(cancelled_on, cancelled_on=cancelled_on)
@@ -73,7 +73,7 @@ def one_order_in_two_cases(books: Books, first: Life, second: Life, order: int, 
 
 
 def _ordered_on(books: Books, kind: str, to: str, exit_on: Day, earliest: Day) -> Day | None:
-    """A day for the order with a transport left in the plan, which is taken; at the latest the exit's year."""
+    """A day for the order, of a year with a transport left in the plan, which is taken; else None."""
     ordered_on = min(exit_on, max(earliest, exit_on - books.rng.randint(6, 45)))
     if kind not in COUNTED_BY_ORDER:
         return ordered_on if books.transports.take(((kind, to), year_of(exit_on))) else None

@@ -273,6 +273,7 @@ MEASURES: tuple[Measure, ...] = (
         rule="Episodes of kind removal or dublin whose considered registrations are all indicated by "
         "Skatteverket, by their earliest day of exit. They never count as exits.",
         counts="indicated",
+        kinds=("removal", "dublin"),
         year_of="exit_on",
         by=(AUTHORITY,),
     ),

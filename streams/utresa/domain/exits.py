@@ -7,7 +7,7 @@ edition disputes; `counted_exits` and `tax_agency_indicated` settle what an edit
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -63,8 +63,10 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """The outcome that holds for one order_id."""
+    """The outcome that holds for one order_id. `record_id` is the outcome's."""
 
+    order_id: str
+    record_id: str
     outcome_on: date
     performed: bool
     area: str
@@ -79,6 +81,7 @@ class Order:
     """One travel order and its outcome. Reading: of several with one order_id each has the outcome, since "each is an
     order" (small print); the transport is one."""
 
+    record_id: str
     ordered_on: date
     cancelled_on: date | None
     outcome: Transport | None
@@ -86,7 +89,10 @@ class Order:
 
 @dataclass(slots=True)
 class Facts:
-    """A case with a decision, judged by every rule that the editions share. `transports` are those performed."""
+    """A case with a decision, judged by every rule that the editions share.
+
+    `transports` are those performed, `sis_exits` those that left Schengen, `episodes` the days on which they begin.
+    """
 
     case_id: str
     kind: str
@@ -97,6 +103,9 @@ class Facts:
     enforcement_cases: list[EnforcementCase] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     transports: list[Transport] = field(default_factory=list)
+    decisions: list[Event] = field(default_factory=list)
+    sis_exits: list[SisExit] = field(default_factory=list)
+    episodes: list[date] = field(default_factory=list)
 
 
 def assess(case: Case) -> Facts | None:
@@ -122,14 +131,15 @@ def assess(case: Case) -> Facts | None:
                 facts.enforcement_cases.append(enforcement_case)
             case TravelOrder() as order:
                 orders.append(order)
+            case Decision():
+                facts.decisions.append(event)
     referred = list(records_of(case))
+    facts.sis_exits = [record for record in referred if isinstance(record, SisExit) and record.left_schengen]
+    facts.episodes = episode_starts(decision, facts.enforcement_cases)
     if registrations:
-        facts.exits = judge(registrations, facts, [record for record in referred if isinstance(record, SisExit)])
+        facts.exits = judge(registrations, facts)
     if orders:
-        outcomes = [record for record in referred if isinstance(record, TransportOutcome)]
-        transports = explained(orders, outcomes)
-        facts.orders = [Order(one.ordered_on, one.cancelled_on, transports.get(one.order_id)) for one in orders]
-        facts.transports = [transport for transport in transports.values() if transport.performed]
+        facts.orders, facts.transports = travelled(orders, referred)
     return facts
 
 
@@ -172,19 +182,18 @@ def episode_of(day: date, starts: list[date]) -> date:
 # Exits
 
 
-def judge(registrations: Iterable[Event], facts: Facts, sis_exits: Iterable[SisExit]) -> list[Exit]:
+def judge(registrations: Iterable[Event], facts: Facts) -> list[Exit]:
     """Every exit registration of the case with its episode, class, accordance and authority."""
-    starts = episode_starts(facts.decision, facts.enforcement_cases)
-    confirmed = {episode_of(sis.exit_on, starts) for sis in sis_exits if sis.left_schengen}
+    confirmed = {episode_of(sis.exit_on, facts.episodes) for sis in facts.sis_exits}
     police_since = taken_over_on(facts)
-    return [_judged(event, facts, starts, confirmed, police_since) for event in registrations]
+    return [_judged(event, facts, confirmed, police_since) for event in registrations]
 
 
-def _judged(event: Event, facts: Facts, starts: list[date], confirmed: set[date], police_since: date) -> Exit:
+def _judged(event: Event, facts: Facts, confirmed: set[date], police_since: date) -> Exit:
     record = event.record
     assert isinstance(record, ExitRegistration)
     registered_by = event.topic.partition(".")[0]
-    episode = episode_of(record.exit_on, starts)
+    episode = episode_of(record.exit_on, facts.episodes)
     return Exit(
         record_id=record.record_id,
         registered_by=registered_by,
@@ -295,6 +304,15 @@ def tax_agency_indicated(facts: Facts, episodes: dict[date, list[Exit]]) -> list
 # Transports
 
 
+def travelled(orders: Sequence[TravelOrder], referred: Iterable[Record]) -> tuple[list[Order], list[Transport]]:
+    """A case's orders, each with its outcome, and its performed transports: they do not ask for a decision."""
+    transports = explained(orders, [record for record in referred if isinstance(record, TransportOutcome)])
+    return (
+        [Order(one.record_id, one.ordered_on, one.cancelled_on, transports.get(one.order_id)) for one in orders],
+        [transport for transport in transports.values() if transport.performed],
+    )
+
+
 def explained(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome]) -> dict[str, Transport]:
     """By order_id, the transport that became of it.
 
@@ -315,6 +333,8 @@ def explained(orders: Iterable[TravelOrder], outcomes: Iterable[TransportOutcome
 def _transport(outcome: TransportOutcome, order: TravelOrder) -> Transport:
     country = outcome.destination_country or order.destination_country
     return Transport(
+        order_id=outcome.order_id,
+        record_id=outcome.record_id,
         outcome_on=outcome.outcome_on,
         performed=outcome.performed,
         area=area(country, outcome.outcome_on),
@@ -325,8 +345,8 @@ def _transport(outcome: TransportOutcome, order: TravelOrder) -> Transport:
     )
 
 
-def handover_reason(facts: Facts, received: EnforcementCase) -> str | None:
-    """The reason of the latest CaseHandover on or before the case was opened, else of the earliest (§3.1.2).
+def explaining_handover(facts: Facts, received: EnforcementCase) -> CaseHandover | None:
+    """The latest CaseHandover on or before the case was opened, else the earliest (§3.1.2).
 
     Reading: of several on one day the greater record_id is the later.
     """
@@ -334,4 +354,10 @@ def handover_reason(facts: Facts, received: EnforcementCase) -> str | None:
     if not ordered:
         return None
     before = [one for one in ordered if one.handed_over_on <= received.opened_on]
-    return (before[-1] if before else ordered[0]).reason
+    return before[-1] if before else ordered[0]
+
+
+def handover_reason(facts: Facts, received: EnforcementCase) -> str | None:
+    """The reason of the handover on which an enforcement case was received."""
+    handover = explaining_handover(facts, received)
+    return None if handover is None else handover.reason

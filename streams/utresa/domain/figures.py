@@ -61,19 +61,19 @@ def contributions(case: Case, edition: Edition) -> Tally:
 def contributions_of(facts: Facts, edition: Edition) -> Tally:
     """The same for a case that is assessed already: the editions share one assessment."""
     tally = Tally()
-    populations = _populations(facts, edition)
+    populations = populations_of(facts, edition)
     for measure in edition.measures:
         items = populations[measure.counts]
         if not items or (measure.kinds and facts.kind not in measure.kinds):
             continue
         for item in items:
             if measure.where is None or measure.where(facts, item):
-                for cell, amount in _cells(measure, facts, item):
+                for cell, amount in cells_of(measure, facts, item):
                     tally[cell] += amount
     return tally
 
 
-def _populations(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]]:
+def populations_of(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]]:
     """What measures count: the case's facts, and the exits that the edition sees in them."""
     episodes = considered_exits(facts, edition.considers)
     return {
@@ -89,7 +89,8 @@ def _populations(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]]:
     }
 
 
-def _cells(measure: Measure, facts: Facts, item: Any) -> Iterator[tuple[Cell, int]]:
+def cells_of(measure: Measure, facts: Facts, item: Any) -> Iterator[tuple[Cell, int]]:
+    """Where one item of the measure's population is added, and how much; nowhere without the day of its year."""
     day: date | None = attrgetter(measure.year_of)(item)
     if day is None:
         return
@@ -142,11 +143,15 @@ def _count(name: str, own: _Own, _: int) -> _Figures:
 
 
 def _mean(name: str, own: _Own, _: int) -> _Figures:
-    """In tenths, rounded half up."""
     for (year, dims, part), count in own.items():
         if part == "" and count:
             total = own.get((year, dims, "sum"), 0)
-            yield Key(name, year, dims), Figure((20 * total + count) // (2 * count), count, total)
+            yield Key(name, year, dims), Figure(tenths(total, count), count, total)
+
+
+def tenths(total: int, count: int) -> int:
+    """A mean in tenths, rounded half up."""
+    return (20 * total + count) // (2 * count)
 
 
 def _stock(name: str, own: _Own, horizon: int) -> _Figures:

@@ -139,7 +139,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """An agency's word that everything up to `through` has been sent."""
 
     agency: Agency
-    through: datetime
+    through: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 CaseRecord = Decision | ReturnCase | CaseHandover | EnforcementCase | ExitRegistration | TravelOrder

@@ -138,6 +138,23 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
             consumer.seek(tp, offsets[tp])
         return {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
 
+    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
+        """The next offset of each partition, as the broker now has it."""
+        return dict(await self.call_thread(self._ends, tps))
+
+    async def _ends(self, tps: Collection[TP]) -> dict[TP, int]:
+        found = await self._ensure_consumer().end_offsets([driver.ensure_aiokafka_TP(tp) for tp in tps])
+        return {TP(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
+        """Where the group will read on; 0 where nothing is committed."""
+        return dict(await self.call_thread(self._committed_offsets, tps))
+
+    async def _committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        found = await asyncio.gather(*(consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps))
+        return {tp: offset or 0 for tp, offset in zip(tps, found, strict=True)}
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         try:
             await self._ensure_consumer().commit({TopicPartition(*tp): end for tp, end in offsets.items()})
@@ -266,6 +283,14 @@ class BlockConsumer(driver.Consumer):
         self._handled[tp] = message.end
         message.acked = True
         return True
+
+    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
+        """The next offset of each partition, as the broker now has it."""
+        return await self._thread.ends(tps)
+
+    async def committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
+        """Where the group will read on; 0 where nothing is committed."""
+        return await self._thread.committed_offsets(tps)
 
     def lag(self, tp: TP) -> int | None:
         """Records after the last acknowledged one; None until the broker has said where it ends."""

@@ -29,12 +29,21 @@ FailureReason = Literal["timeout", "record-too-large", "unknown-partition", "ref
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A record to send. Without a partition, murmur2 of the key chooses it, as Kafka's clients do."""
+    """A record to send. Without a partition, murmur2 of the partition key, else of the key, chooses it, as Kafka's
+    clients do."""
 
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+    partition_key: bytes | None = None
+
+    def place(self, partitions: int) -> int | None:
+        """The partition, of so many; None for a message that may go anywhere."""
+        if self.partition is not None:
+            return self.partition
+        key = self.key if self.partition_key is None else self.partition_key
+        return None if key is None else partition_of(key, partitions)
 
 
 class WriteFailed(EngineError):
@@ -44,6 +53,22 @@ class WriteFailed(EngineError):
         super().__init__(f"{topic}: {reason}: {detail}")
         self.topic = topic
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A partition that is ours from now on.
+
+    `rows` are, by table, the rows just loaded; the engine puts what is written into these very dicts. `offsets` say, by
+    topic, which record is read next, `ends` where the topic ended at the takeover: the rows may know of records up to
+    there. `epoch` is greater than that of every owner before: a fencing token, kept in the changelog.
+    """
+
+    partition: int
+    rows: Mapping[str, dict[bytes, Row]]
+    offsets: Mapping[str, int]
+    ends: Mapping[str, int]
+    epoch: int
 
 
 class PartitionLost(EngineError):
@@ -70,8 +95,8 @@ class Processor(Protocol):
     @property
     def tables(self) -> tuple[TableSpec, ...]: ...
 
-    def assigned(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> None:
-        """A partition is ours: its rows by table, just loaded. Writes appear in these very dicts."""
+    def assigned(self, takeover: Takeover) -> None:
+        """A partition is ours. Comes before its first block."""
 
     def revoked(self, partition: int) -> None:
         """The partition is no longer ours, or is about to be assigned anew with rows loaded again."""
@@ -106,15 +131,10 @@ class BlockEffects:
         partitions = await self._publisher.partitions_of(topic)
         by_partition: dict[int, list[Encoded]] = defaultdict(list)
         for message in messages:
-            by_partition[self._choose(message, partitions)].append((message.key, message.value, list(message.headers)))
+            place = message.place(partitions)
+            where = self._partition % partitions if place is None else place
+            by_partition[where].append((message.key, message.value, list(message.headers)))
         await self._publish(topic, by_partition)
-
-    def _choose(self, message: Message, partitions: int) -> int:
-        if message.partition is not None:
-            return message.partition
-        if message.key is not None:
-            return partition_of(message.key, partitions)
-        return self._partition % partitions
 
     async def _publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
         self._require_owned()

@@ -39,6 +39,8 @@ Row = Any  # what a processor keeps under a key; the engine never looks inside
 LOAD_STEP_RECORDS = 20_000
 LOAD_FETCH_BYTES = 4 << 20
 LOAD_POLL_MS = 200
+# Of a changelog, the record that holds the epoch of the partition's owner; no row has this key.
+EPOCH_KEY = b"\0epoch"
 
 
 class LoadFailed(EngineError):
@@ -87,6 +89,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
         super().__init__("rows://", table.app, table, table_name=table.name)
         self.spec = table.spec
         self.rows: dict[int, dict[bytes, Row]] = {}
+        self.epochs: dict[int, int] = {}
         self._generation = -1
 
     async def on_rebalance(
@@ -100,7 +103,8 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
         mine = {tp.partition for tp in assigned if tp.topic == self.spec.topic}
         kept: set[int] = set()
         if generation_id == self._generation + 1:
-            kept = mine - set(cast(BlockConsumer, self.app.consumer).partitions_in_hand())
+            in_hand = cast(BlockConsumer, self.app.consumer).partitions_in_hand()
+            kept = (mine & self.rows.keys()) - set(in_hand)
         self._generation = generation_id
         for partition in self.rows.keys() - kept:
             del self.rows[partition]
@@ -142,6 +146,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
     async def _read_to_end(self, reader: AIOKafkaConsumer, pending: list[TopicPartition]) -> Loaded:
         loaded = Loaded()
         rows: dict[int, dict[bytes, Row]] = {tp.partition: {} for tp in pending}
+        self.epochs.update(dict.fromkeys(rows, 0))
         end = await reader.end_offsets(pending)
         await reader.seek_to_beginning(*pending)
         while pending := [tp for tp in pending if await reader.position(tp) < end[tp]]:
@@ -149,17 +154,20 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
                 raise LoadFailed(f"{self.spec.topic}: the worker is stopping")
             fetched = await reader.getmany(*pending, timeout_ms=LOAD_POLL_MS, max_records=LOAD_STEP_RECORDS)
             for tp, records in fetched.items():
-                self._merge(rows[tp.partition], records, loaded)
+                self._merge(tp.partition, rows[tp.partition], records, loaded)
         self.rows.update(rows)
         return loaded
 
-    def _merge(self, rows: dict[bytes, Row], records: list[Any], loaded: Loaded) -> None:
+    def _merge(self, partition: int, rows: dict[bytes, Row], records: list[Any], loaded: Loaded) -> None:
         decode, merge = self.spec.decode, self.spec.merge
         loaded.records += len(records)
         for record in records:
             key, value = record.key, record.value
             if value is None:  # rows are never deleted: someone else's tombstone may not remove what is known
                 loaded.tombstones += 1
+                continue
+            if key == EPOCH_KEY:
+                self.epochs[partition] = max(self.epochs[partition], int.from_bytes(value, "big"))
                 continue
             try:
                 row = decode(key, value)
@@ -242,7 +250,7 @@ class Resumption(Recovery):
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        self.app.take_over(assigned)  # type: ignore[attr-defined]
+        await self.app.take_over(assigned)  # type: ignore[attr-defined]
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task

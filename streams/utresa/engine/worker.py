@@ -37,8 +37,8 @@ from utresa.engine.blocks import (
     DurableProducer,
     EngineError,
 )
-from utresa.engine.effects import BlockEffects, PartitionLost, Processor, Publisher
-from utresa.engine.store import Row, RowStore, RowTable, RowTables, TableSpec
+from utresa.engine.effects import BlockEffects, PartitionLost, Processor, Publisher, Takeover
+from utresa.engine.store import EPOCH_KEY, Row, RowStore, RowTable, RowTables, TableSpec
 from utresa.metrics import Metrics
 
 log = logs.logger("worker")
@@ -220,11 +220,11 @@ class EngineApp(faust.App):
             log.error("worker-failed", **logs.failure(error), **detail)
             self.failure.set_result(error)
 
-    def take_over(self, assigned: set[TP]) -> None:
+    async def take_over(self, assigned: set[TP]) -> None:
         """Every table has loaded: tell the processors what they have lost and gained."""
         self.metrics.rebalances.inc()
         for stage in self.stages:
-            stage.take_over(assigned)
+            await stage.take_over(assigned)
 
     def _crash(self, reason: BaseException) -> None:
         """Faust, from whichever thread: a service has failed. Once stopping, that changes nothing."""
@@ -252,7 +252,7 @@ class Stage:
         """Every topic that has to exist, with as many partitions as the others."""
         return [*self.processor.topics, *(spec.topic for spec in self.processor.tables)]
 
-    def take_over(self, assigned: set[TP]) -> None:
+    async def take_over(self, assigned: set[TP]) -> None:
         """Tell the processor. A partition whose rows were loaded anew is lost and gained."""
         gained = {partition: self._rows(partition) for partition in self._copartitioned(assigned)}
         for partition, rows in list(self.held.items()):
@@ -262,9 +262,29 @@ class Stage:
                 if partition not in gained:
                     self.app.metrics.forget_partition(self.processor.topics, list(self.tables), partition)
         for partition in sorted(gained.keys() - self.held.keys()):
+            takeover = await self._takeover(partition, gained[partition])
             self.held[partition] = gained[partition]
-            self.processor.assigned(partition, gained[partition])
+            self.processor.assigned(takeover)
         log.info("partitions-assigned", processor=self.processor.name, partitions=sorted(gained))
+
+    async def _takeover(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> Takeover:
+        tps = [TP(topic, partition) for topic in self.processor.topics]
+        offsets, ends = await self.app.blocks.committed_offsets(tps), await self.app.blocks.ends(tps)
+        return Takeover(
+            partition=partition,
+            rows=rows,
+            offsets={tp.topic: offsets[tp] for tp in tps},
+            ends={tp.topic: ends[tp] for tp in tps},
+            epoch=await self._new_epoch(partition),
+        )
+
+    async def _new_epoch(self, partition: int) -> int:
+        """One more than that of the owner before, and durable, in the changelog of the first table."""
+        store = next(iter(self.tables.values())).store
+        epoch = store.epochs[partition] + 1
+        await self.app.publisher.publish(store.spec.topic, {partition: [(EPOCH_KEY, epoch.to_bytes(8, "big"), [])]})
+        store.epochs[partition] = epoch
+        return epoch
 
     async def consume(self, stream: Any) -> None:
         """The agent: a block at a time, until one fails."""

@@ -23,7 +23,7 @@ from utresa.domain.exits import assess
 from utresa.domain.figures import Tally, apply, contributions_of
 from utresa.domain.records import Event
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message
+from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import TableSpec
 from utresa.processors.intake import DeadLetters, Position, accepted, internal
 from utresa.processors.messages import Link, Partial, Version, decode_case_event, encode
@@ -133,15 +133,13 @@ class Cases:
         self.running: dict[int, Running] = {}
         self.positions: dict[int, Position] = {}
 
-    def assigned(
-        self, partition: int, rows: Mapping[str, dict[bytes, Any]], offsets: Mapping[str, int], epoch: int
-    ) -> None:
+    def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: its figures are rebuilt from its rows."""
-        cases = rows[TABLE.name]
-        self.rows[partition] = cases
-        self.running[partition] = Running(self.editions, cases.values())
+        cases = takeover.rows[TABLE.name]
+        self.rows[takeover.partition] = cases
+        self.running[takeover.partition] = Running(self.editions, cases.values())
         as_of = max((case.as_of for case in cases.values()), default=date.min)
-        self.positions[partition] = Position(self.name, partition, dict(offsets), epoch, as_of)
+        self.positions[takeover.partition] = Position(self.name, takeover, as_of)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's: nothing of it stays."""

@@ -17,7 +17,7 @@ from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message
+from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import TableSpec
 from utresa.processors.intake import DeadLetters, Position, accepted, internal
 from utresa.processors.messages import CaseEvent, decode_link, encode
@@ -95,14 +95,12 @@ class Correlate:
         self.rows: dict[int, dict[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
 
-    def assigned(
-        self, partition: int, rows: Mapping[str, dict[bytes, Any]], offsets: Mapping[str, int], epoch: int
-    ) -> None:
+    def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
-        references = rows[TABLE.name]
-        self.rows[partition] = references
+        references = takeover.rows[TABLE.name]
+        self.rows[takeover.partition] = references
         as_of = max((reference.as_of for reference in references.values()), default=date.min)
-        self.positions[partition] = Position(self.name, partition, dict(offsets), epoch, as_of)
+        self.positions[takeover.partition] = Position(self.name, takeover, as_of)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""

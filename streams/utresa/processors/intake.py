@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 
 from utresa.codec import Refused, decode
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
-from utresa.engine.effects import Message, partition_of
+from utresa.engine.effects import Message, Takeover, partition_of
 from utresa.processors.messages import Progress, Version, encode
 from utresa.topics import dead_letter
 
@@ -58,7 +57,6 @@ def internal(block: Block) -> Iterator[tuple[bytes, bytes]]:
         yield record.key, record.value
 
 
-@dataclass(slots=True)
 class Position:
     """How far one partition of a stage has come: the next offset of each of its topics, and its clock.
 
@@ -67,12 +65,14 @@ class Position:
     once its successor has spoken; and the successor says everything anew with its first block.
     """
 
-    stage: str
-    partition: int
-    offsets: dict[str, int]
-    epoch: int
-    as_of: date
-    blocks: int = 0
+    def __init__(self, stage: str, takeover: Takeover, as_of: date) -> None:
+        """From where the engine reads on."""
+        self.stage = stage
+        self.partition = takeover.partition
+        self.epoch = takeover.epoch
+        self.offsets = dict(takeover.offsets)
+        self.as_of = as_of
+        self.blocks = 0
 
     @property
     def version(self) -> Version:

@@ -17,7 +17,7 @@ from utresa.domain.editions import EDITIONS, Edition, status
 from utresa.domain.figures import Figure, Key, Tally, published
 from utresa.domain.records import FeedStatus
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message
+from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import TableSpec
 from utresa.processors.intake import DeadLetters, accepted, internal
 from utresa.processors.messages import Feed, Partial, Progress, Total, decode_total, encode, newest
@@ -115,12 +115,10 @@ class Totals:
         self.rows: dict[int, Mapping[str, dict[bytes, Any]]] = {}
         self.overdue: set[int] = set()
 
-    def assigned(
-        self, partition: int, rows: Mapping[str, dict[bytes, Any]], offsets: Mapping[str, int], epoch: int
-    ) -> None:
+    def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: with the first block every figure is compared with what is published."""
-        self.rows[partition] = rows
-        self.overdue.add(partition)
+        self.rows[takeover.partition] = takeover.rows
+        self.overdue.add(takeover.partition)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""

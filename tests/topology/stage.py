@@ -1,0 +1,76 @@
+"""The whole way of the data on the in-memory driver, and the figures that it publishes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from utresa.codec import read_value
+from utresa.domain.editions import EDITIONS
+from utresa.domain.records import Event
+from utresa.engine.effects import Message
+from utresa.processors import all_processors
+from utresa.recount import Recount, as_json
+from utresa.testing import Driver, Item
+from utresa.topics import STATISTICS
+from utresa_connectors import jsonlines
+
+Line = Mapping[str, Any]
+PARTITIONS = 3
+
+
+def driver(chance: Random | None = None, block_records: int = 5000) -> Driver:
+    return Driver(lambda: all_processors(PARTITIONS), PARTITIONS, block_records, chance)
+
+
+def items(lines: Iterable[Line]) -> list[Item]:
+    """Each line as the message that its agency would send."""
+    sent = []
+    for line in lines:
+        topic, wire = jsonlines.wire(json.dumps(line).encode())
+        sent.append((topic, Message(wire.key, wire.value, wire.headers)))
+    return sent
+
+
+def published(stage: Driver) -> dict[str, bytes]:
+    """The latest record of each key of the statistics topic."""
+    return {(record.key or b"").decode(): record.value or b"" for record in stage.records(STATISTICS.name)}
+
+
+def figures(stage: Driver) -> dict[str, float]:
+    """The published figures that are not zero."""
+    values = {key: float(read_value(value)["value"]) for key, value in published(stage).items()}
+    return {key: value for key, value in values.items() if value}
+
+
+def recounted(lines: Iterable[Line]) -> dict[str, float]:
+    """The same from the raw records."""
+    count = Recount()
+    for line in lines:
+        event = jsonlines.parse(json.dumps(line).encode())
+        if isinstance(event, Event):
+            count.add(event)
+    return {_key(row): float(row["value"]) for row in as_json(count.figures(EDITIONS), EDITIONS)}
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    parts = [row["edition"], row["measure"], str(row["year"])]
+    dims = ",".join(f"{name}={value}" for name, value in row["dims"].items())
+    return "/".join([*parts, dims] if dims else parts)
+
+
+def mixed(histories: Sequence[Sequence[Line]]) -> list[Line]:
+    """Several histories as one: their ids kept apart, as if of different people."""
+    return [_renamed(line, str(number)) for number, history in enumerate(histories) for line in history]
+
+
+_IDS = ("record_id", "case_id", "order_id", "sis_alert_id", "charter_id")
+
+
+def _renamed(line: Line, mark: str) -> Line:
+    value = {name: f"{content}-{mark}" if name in _IDS and content else content for name, content in line["value"].items()}
+    if "sis_alert_ids" in value:
+        value["sis_alert_ids"] = [f"{alert}-{mark}" for alert in value["sis_alert_ids"]]
+    return {**line, "key": f"{line['key']}-{mark}", "value": value}

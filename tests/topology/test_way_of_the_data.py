@@ -1,0 +1,107 @@
+"""Whatever the order, the repetition, the cut into blocks and the crash: the figures are those of a recount (laws 1–6)."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from utresa.engine.effects import Message
+from utresa.testing import Commit, Crash, Duplicate, Item, Rebalance
+from utresa.topics import TOPICS
+
+from tests.oracle.histories import random_histories
+from tests.topology import stage
+
+LINES = stage.mixed(random_histories(7, 12))
+FIGURES = stage.recounted(LINES)
+
+
+def test_should_publish_what_a_recount_gives() -> None:
+    run = stage.driver()
+    run.play(stage.items(LINES))
+    assert stage.figures(run) == FIGURES
+    assert len(FIGURES) > 300
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_should_publish_the_same_bytes_in_whatever_order_events_come(seed: int) -> None:
+    straight, scrambled = stage.driver(), stage.driver(Random(seed), block_records=7)
+    straight.play(stage.items(LINES))
+    lines = list(LINES)
+    Random(seed).shuffle(lines)
+    scrambled.play(stage.items(lines))
+    zeros = stage.published(scrambled).keys() - stage.published(straight).keys()
+    assert all(not stage.figures(scrambled).get(key) for key in zeros)
+    assert {key: value for key, value in stage.published(scrambled).items() if key not in zeros} == {
+        key: stage.published(scrambled)[key] for key in stage.published(straight)
+    }
+    assert {key: stage.published(straight)[key] for key in FIGURES} == {
+        key: stage.published(scrambled)[key] for key in FIGURES
+    }
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_should_publish_the_same_figures_whatever_happens_to_the_worker(seed: int) -> None:
+    chance = Random(seed)
+    played: list[Item] = []
+    for item in stage.items(LINES):
+        played.append(item)
+        if chance.random() < 0.06:
+            played.append(_mishap(chance))
+        if chance.random() < 0.05:
+            played.append(item)
+    run = stage.driver(chance, block_records=chance.choice((1, 3, 20, 5000)))
+    run.play(played)
+    assert stage.figures(run) == FIGURES
+
+
+def _mishap(chance: Random) -> Item:
+    blocks = chance.choice((None, 1, 3))
+    match chance.randrange(4):
+        case 0:
+            return Crash(chance.randint(1, 12), chance.choice(("lost", "half", "applied", "late")))
+        case 1:
+            return Rebalance(blocks)
+        case 2:
+            return Duplicate(blocks)
+    return Commit(blocks)
+
+
+def test_should_move_an_exit_when_its_year_is_corrected_and_write_the_old_cell_as_zero() -> None:
+    decision = {
+        "record_id": "d", "revision": 1, "registered_on": "2023-01-01", "revised_on": "2023-01-01", "case_id": "c",
+        "kind": "REMOVAL", "decided_on": "2023-01-01", "immediate_enforcement": True, "withdrawn_application": False,
+        "home_country": "IQ", "destination_countries": ["IQ"], "residence_countries": [], "sis_alert_ids": [],
+        "criminal_actor": False,
+    }  # fmt: skip
+    exit_ = {
+        "record_id": "x", "revision": 1, "registered_on": "2024-02-01", "revised_on": "2024-02-01", "case_id": "c",
+        "exit_on": "2024-01-31", "destination_country": "IQ", "evidence": "OTHER",
+    }  # fmt: skip
+    first, second = (
+        {"topic": f"migrationsverket.{topic}.v1", "key": "c", "headers": {"ce_id": topic, "ce_time": "2024-02-01T00:00:00Z"}, "value": value}
+        for topic, value in (("decision", decision), ("exit-registration", exit_))
+    )
+    corrected = {**second, "value": {**exit_, "revision": 2, "exit_on": "2023-12-31"}}
+    cell = "exits_removal/{}/authority=migrationsverket,destination=home_country"
+    run = stage.driver()
+    run.play(stage.items([first, second]))
+    assert stage.figures(run)["2024/" + cell.format(2024)] == 1
+    run.play(stage.items([corrected]))
+    assert stage.figures(run)["2024/" + cell.format(2023)] == 1
+    assert "2024/" + cell.format(2024) not in stage.figures(run)
+    assert "2024/" + cell.format(2024) in stage.published(run)
+
+
+def test_should_put_a_corrupt_record_among_the_dead_letters_byte_for_byte_and_count_the_others() -> None:
+    topic = "migrationsverket.exit-registration.v1"
+    good = stage.items(LINES)
+    corrupt = Message(b"c9", b"\0\0\0\0\4 not Avro \xff", [("ce_id", b"e"), ("odd", b"\xfe")])
+    run = stage.driver()
+    run.play([*good[:50], (topic, corrupt), *good[50:]])
+    assert stage.figures(run) == FIGURES
+    (letter,) = [r for name in TOPICS if "dead-letter" in name for r in run.records(name)]
+    assert (letter.key, letter.value) == (corrupt.key, corrupt.value)
+    assert list(letter.headers[:2]) == list(corrupt.headers)
+    assert dict(letter.headers)["utresa_reason"] == b"missing-header"
+    assert dict(letter.headers)["utresa_topic"] == topic.encode()
