@@ -259,7 +259,9 @@ async def _partitions(kafka: str, topics: Iterable[str]) -> list[TopicPartition]
         if topic["error_code"]:
             raise KafkaUnavailable(f"no topic {topic['topic']}: create the topics with `utresa topics apply`")
     return [
-        TopicPartition(topic["topic"], partition["partition"]) for topic in described for partition in topic["partitions"]
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
     ]
 
 

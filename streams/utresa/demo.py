@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from rich.console import Console
@@ -90,6 +91,24 @@ class Workers:
                 process.wait()
 
 
+async def settling(address: str, group: str, workers: Workers) -> AsyncIterator[tuple[int, int]]:
+    """(records processed, records) until every stage is done. Workers that have died are started again.
+
+    Stages are asked in the order of the data, so that what one has sent is seen by the next. Raises DemoFailed.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        workers.start()
+        behind = [sum((await kafka.lag(address, group, stage)).values()) for stage in STAGES]
+        total = sum((await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values())
+        yield total - sum(behind), total
+        if not any(behind):
+            return
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
 @dataclass
 class Demo:
     """One run of the demo."""
@@ -102,6 +121,7 @@ class Demo:
 
     def run(self, out: Console, err: Console) -> int:
         """0 when every figure of the tables agrees with the printed report, else 1."""
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             with ExitStack() as stack:
                 return self._run(stack, out, err)
@@ -155,22 +175,8 @@ class Demo:
 
             await kafka.send(address, map(jsonlines.wire, lines), sent)
         with _bar(err, "records processed", None) as advance:
-            async for done, total in self._progress(address, workers):
+            async for done, total in settling(address, self.settings.group, workers):
                 advance(done, total)
-
-    async def _progress(self, address: str, workers: Workers) -> AsyncIterator[tuple[int, int]]:
-        """(records processed, records) until every stage is done."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            workers.start()
-            behind = [sum((await kafka.lag(address, self.settings.group, stage)).values()) for stage in STAGES]
-            total = sum((await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values())
-            yield total - sum(behind), total
-            if not any(behind):
-                return
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}")
-            await asyncio.sleep(POLL_SECONDS)
 
     def _show(self, address: str, out: Console) -> bool:
         rows = asyncio.run(statistics.current(address)).values()
@@ -192,6 +198,11 @@ class Demo:
                 workers.start()
                 if workers.started > before:
                     err.print("a worker had died; it is started again")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """SIGTERM ends the demo as Ctrl-C does: with its workers and its Kafka."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

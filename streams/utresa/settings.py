@@ -21,4 +21,6 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", description="Where health and metrics are served")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Their port; 0 takes any free one")
     data_dir: Path = Field(default=Path("build/worker"), description="Where a worker keeps its own files")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="From which level to log")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="From which level to log"
+    )

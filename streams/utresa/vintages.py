@@ -13,9 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import groupby
+from functools import reduce
+from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
+from msgspec.structs import astuple
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -187,7 +189,7 @@ class _Running:
                 for key in sorted(old.keys() | new.keys()):
                     one, other = old.get(key, nothing), new.get(key, nothing)
                     if one != other:
-                        cause = Cause(event.ce_id, event.topic, kind_of(event, before), _minus(other, one))
+                        cause = Cause(event.ce_id, event.topic, kind_of(event, before), add(other, one, -1))
                         yield _Move(key, one, other, cause)
 
     def _held(self, event: Event) -> Event | None:
@@ -225,7 +227,7 @@ class _Running:
 
     def _exchange(self, case: Case) -> Tally:
         """Exchange what a case contributed for what it contributes now; the cells that moved."""
-        after = Tally({cell: n for cell, n in contributions(case, self.edition).items() if self._is_ours(cell)})
+        after = self._contributed(case)
         before = self.own.pop(case.case_id, None)
         if after:
             self.own[case.case_id] = after
@@ -236,6 +238,12 @@ class _Running:
         for cell, amount in moved.items():
             apply(self.cells[cell.measure], {cell: amount})
         return moved
+
+    def _contributed(self, case: Case) -> Tally:
+        """What the case contributes to the year. Nothing when all its days are later: then it is not even judged."""
+        if first_year(case) > self.year:
+            return Tally()
+        return Tally({cell: n for cell, n in contributions(case, self.edition).items() if self._is_ours(cell)})
 
     def _is_ours(self, cell: Cell) -> bool:
         earlier = cell.year < self.year and self.measures[cell.measure].aggregate == "stock"
@@ -256,6 +264,13 @@ def kind_of(event: Event, before: Event | None) -> Kind:
         return "revival" if before.record.retracted else "correction"
     is_late = isinstance(record, ExitRegistration) and record.registered_on.year > record.exit_on.year
     return "late-registration" if is_late else "other"
+
+
+def first_year(case: Case) -> int:
+    """The year of the earliest day in any of the case's records: it contributes to no year before that."""
+    events = chain(case.events, *(reference.events for reference in case.references))
+    fields = chain.from_iterable(astuple(event.record) for event in events)
+    return min((day for day in fields if isinstance(day, date)), default=date.max).year
 
 
 def _case_id(event: Event) -> str:
@@ -299,10 +314,11 @@ def zero(measure: Measure) -> Figure:
     return Figure(0, 0, 0) if measure.aggregate == "mean" else Figure(0)
 
 
-def _minus(one: Figure, other: Figure) -> Figure:
+def add(one: Figure, other: Figure, sign: int = 1) -> Figure:
+    """Both together, or with sign -1 their difference; of a mean also of its count and sum."""
     if one.count is None or other.count is None or one.sum is None or other.sum is None:
-        return Figure(one.value - other.value)
-    return Figure(one.value - other.value, one.count - other.count, one.sum - other.sum)
+        return Figure(one.value + sign * other.value)
+    return Figure(one.value + sign * other.value, one.count + sign * other.count, one.sum + sign * other.sum)
 
 
 def named_dims(edition: Edition, key: Key) -> dict[str, str]:
@@ -340,9 +356,7 @@ def to_json(triangle: Triangle) -> dict[str, Any]:
                 "measure": revised.measure,
                 "year": revised.year,
                 "dims": dict(revised.dims),
-                "values": [
-                    {"day": one.day.isoformat(), **as_fields(revised.on(one.day))} for one in triangle.vintages
-                ],
+                "values": [{"day": one.day.isoformat(), **as_fields(revised.on(one.day))} for one in triangle.vintages],
                 "changes": [_change_json(change) for change in revised.changes],
             }
             for revised in triangle.figures
@@ -376,10 +390,11 @@ def render(triangle: Triangle) -> RenderableType:
 
 
 def _shown(vintages: Sequence[Vintage]) -> list[Vintage]:
-    """The first vintage, those published and the latest, then the latest others, as many as there is room for."""
+    """The first vintage, those published and the latest; of the others, evenly, as many as there is room for."""
     chosen = {0, len(vintages) - 1, *(place for place, one in enumerate(vintages) if one.editions)}
-    others = [place for place in reversed(range(len(vintages))) if place not in chosen]
-    chosen.update(others[: max(0, MOST_COLUMNS - len(chosen))])
+    others = [place for place in range(len(vintages)) if place not in chosen]
+    room = max(0, min(MOST_COLUMNS - len(chosen), len(others)))
+    chosen.update(others[(2 * column + 1) * len(others) // (2 * room)] for column in range(room))
     return [vintages[place] for place in sorted(chosen)]
 
 
@@ -406,9 +421,8 @@ def _reasons(triangle: Triangle) -> Table:
         for change in revised.changes:
             day = (str(change.day), f"{as_text(change.old)} → {as_text(change.new)}")
             for kind, causes in _by_kind(change.causes):
-                amounts = sum(cause.amount.value for cause in causes)
-                amount = Figure(amounts, 0, 0) if change.new.count is not None else Figure(amounts)
-                grid.add_row(*names, *day, f"{_amount(amount)} {kind}", _named(causes))
+                amount = reduce(add, (cause.amount for cause in causes))
+                grid.add_row(*names, *day, f"{as_text(amount, '+')} {kind}", _named(causes))
                 names = day = ("", "")
     return grid
 
@@ -421,14 +435,10 @@ def _by_kind(causes: Iterable[Cause]) -> list[tuple[Kind, list[Cause]]]:
     return [(kind, of_kind[kind]) for kind in KINDS if kind in of_kind]
 
 
-def _amount(amount: Figure) -> str:
-    return f"{amount.value:+}" if amount.count is None else f"{amount.value / 10:+.1f}"
-
-
-def _named(causes: Sequence[Cause]) -> str:
+def _named(causes: Sequence[Cause]) -> Text:
     more = len(causes) - MOST_NAMED
     named = ", ".join(cause.ce_id for cause in causes[:MOST_NAMED])
-    return f"{named} and {more} more" if more > 0 else named
+    return Text(f"{named} and {more} more" if more > 0 else named)
 
 
 def dims_text(dims: Mapping[str, str]) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from utresa import logs
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message
+from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import Row, TableSpec
 from utresa.engine.worker import EngineSettings, run
 from utresa.metrics import Metrics
@@ -41,10 +40,10 @@ class Collect:
         self.pause = 0.0
         self.rows: dict[int, dict[bytes, Row]] = {}
 
-    def assigned(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> None:
-        if partition in self.rows:
+    def assigned(self, takeover: Takeover) -> None:
+        if takeover.partition in self.rows:
             raise RuntimeError("assigned twice")
-        self.rows[partition] = rows[self.name]
+        self.rows[takeover.partition] = takeover.rows[self.name]
 
     def revoked(self, partition: int) -> None:
         del self.rows[partition]

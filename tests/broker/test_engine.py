@@ -26,6 +26,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from utresa.engine.store import EPOCH_KEY
 
 COLLECTOR = Path(__file__).with_name("collector.py")
 PARTITIONS = 4
@@ -142,8 +143,9 @@ class Stream:
         return {f"key-{key}": list(range(key, produced, keys)) for key in range(min(keys, produced))}
 
     def read(self, name: str) -> list[Any]:
-        """Every record of a topic, in the order of each partition."""
-        return list(_run(self._reader, lambda reader: _read_all(reader, self.topic(name))))
+        """Every record of a topic, in the order of each partition; of a changelog, those of its rows."""
+        records = _run(self._reader, lambda reader: _read_all(reader, self.topic(name)))
+        return [record for record in records if record.key != EPOCH_KEY]
 
     def uncommitted(self, *names: str) -> int:
         """Records of the topics after the committed offsets, offsets that nobody sees included."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from .oracle import Line, Question, load
+from .oracle import Line, Question, _load
 
 HERE = Path(__file__).parent
 SCRIPTS = ("areas.sql", "records.sql", "cases.sql", "findings.sql")
@@ -32,7 +32,7 @@ def findings_many(
     """For each history its findings, as-of the question's day, in one run of the SQL (which a test may alter)."""
     answers: list[Findings] = [{} for _ in histories]
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        load(connection, histories, questions or [(None, None)] * len(histories))
+        _load(connection, histories, questions or [(None, None)] * len(histories))
         connection.execute(definitions)
         for history, key, code, day, records in connection.execute("FROM finding").fetchall():
             found = Finding(code, str(day or ""), tuple(sorted(records)))

@@ -24,10 +24,11 @@ FROM (
 JOIN alert USING (history, sis_alert_id)
 JOIN episode_of_day USING (history, case_id, exit_on);
 
--- Reading: an EnforcementCase lies in the latest episode begun on or before opened_on, before the first in the first.
+-- Reading: an EnforcementCase lies in the latest episode begun on or before opened_on, before the first in the first. "The first
+-- begins with the decision", so without a decision there are none, though the case be of a re-encounter.
 CREATE TABLE enforcement_episode AS
 SELECT history, case_id, e.record_id, coalesce(max(begun_on) FILTER (begun_on <= opened_on), min(begun_on)) AS episode
-FROM enforcement_case e JOIN episode USING (history, case_id)
+FROM enforcement_case e JOIN episode USING (history, case_id) SEMI JOIN decided_case USING (history, case_id)
 GROUP BY history, case_id, e.record_id;
 
 -- The outcome that holds of each order_id, in the case that it belongs to, which may be one without a decision.

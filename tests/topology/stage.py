@@ -27,7 +27,7 @@ def driver(chance: Random | None = None, block_records: int = 5000) -> Driver:
 
 def items(lines: Iterable[Line]) -> list[Item]:
     """Each line as the message that its agency would send."""
-    sent = []
+    sent: list[Item] = []
     for line in lines:
         topic, wire = jsonlines.wire(json.dumps(line).encode())
         sent.append((topic, Message(wire.key, wire.value, wire.headers)))
@@ -70,7 +70,9 @@ _IDS = ("record_id", "case_id", "order_id", "sis_alert_id", "charter_id")
 
 
 def _renamed(line: Line, mark: str) -> Line:
-    value = {name: f"{content}-{mark}" if name in _IDS and content else content for name, content in line["value"].items()}
+    value = {
+        name: f"{content}-{mark}" if name in _IDS and content else content for name, content in line["value"].items()
+    }
     if "sis_alert_ids" in value:
         value["sis_alert_ids"] = [f"{alert}-{mark}" for alert in value["sis_alert_ids"]]
     return {**line, "key": f"{line['key']}-{mark}", "value": value}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 
 import msgspec
 import pytest
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message, partition_of
+from utresa.engine.effects import Effects, Message, Takeover, partition_of
 from utresa.engine.store import Row, TableSpec
 from utresa.testing import Commit, Crash, Driver, Duplicate, Item, Rebalance
 
@@ -41,9 +41,9 @@ class Collect:
         self.tables = (TableSpec("ids", CHANGELOG, msgspec.json.encode, decode, merge),)
         self.rows: dict[int, dict[bytes, Row]] = {}
 
-    def assigned(self, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> None:
-        assert partition not in self.rows
-        self.rows[partition] = rows["ids"]
+    def assigned(self, takeover: Takeover) -> None:
+        assert takeover.partition not in self.rows
+        self.rows[takeover.partition] = takeover.rows["ids"]
 
     def revoked(self, partition: int) -> None:
         del self.rows[partition]

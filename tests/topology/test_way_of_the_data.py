@@ -1,4 +1,4 @@
-"""Whatever the order, the repetition, the cut into blocks and the crash: the figures are those of a recount (laws 1–6)."""
+"""Whatever the order, the repetition, the cut into blocks and the crash: the figures are a recount's (laws 1–6)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from utresa.engine.effects import Message
 from utresa.testing import Commit, Crash, Duplicate, Item, Rebalance
 from utresa.topics import TOPICS
 
+from tests.oracle import lives
 from tests.oracle.histories import random_histories
 from tests.topology import stage
 
-LINES = stage.mixed(random_histories(7, 12))
+LINES = stage.mixed(random_histories(7, 8))
 FIGURES = stage.recounted(LINES)
 
 
@@ -20,7 +21,7 @@ def test_should_publish_what_a_recount_gives() -> None:
     run = stage.driver()
     run.play(stage.items(LINES))
     assert stage.figures(run) == FIGURES
-    assert len(FIGURES) > 300
+    assert len(FIGURES) > 200
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -30,17 +31,13 @@ def test_should_publish_the_same_bytes_in_whatever_order_events_come(seed: int) 
     lines = list(LINES)
     Random(seed).shuffle(lines)
     scrambled.play(stage.items(lines))
-    zeros = stage.published(scrambled).keys() - stage.published(straight).keys()
-    assert all(not stage.figures(scrambled).get(key) for key in zeros)
-    assert {key: value for key, value in stage.published(scrambled).items() if key not in zeros} == {
-        key: stage.published(scrambled)[key] for key in stage.published(straight)
-    }
-    assert {key: stage.published(straight)[key] for key in FIGURES} == {
-        key: stage.published(scrambled)[key] for key in FIGURES
-    }
+    one, other = stage.published(straight), stage.published(scrambled)
+    assert {key: one[key] for key in FIGURES} == {key: other[key] for key in FIGURES}
+    assert not stage.figures(straight).keys() ^ FIGURES.keys()
+    assert not stage.figures(scrambled).keys() ^ FIGURES.keys()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_should_publish_the_same_figures_whatever_happens_to_the_worker(seed: int) -> None:
     chance = Random(seed)
     played: list[Item] = []
@@ -68,29 +65,17 @@ def _mishap(chance: Random) -> Item:
 
 
 def test_should_move_an_exit_when_its_year_is_corrected_and_write_the_old_cell_as_zero() -> None:
-    decision = {
-        "record_id": "d", "revision": 1, "registered_on": "2023-01-01", "revised_on": "2023-01-01", "case_id": "c",
-        "kind": "REMOVAL", "decided_on": "2023-01-01", "immediate_enforcement": True, "withdrawn_application": False,
-        "home_country": "IQ", "destination_countries": ["IQ"], "residence_countries": [], "sis_alert_ids": [],
-        "criminal_actor": False,
-    }  # fmt: skip
-    exit_ = {
-        "record_id": "x", "revision": 1, "registered_on": "2024-02-01", "revised_on": "2024-02-01", "case_id": "c",
-        "exit_on": "2024-01-31", "destination_country": "IQ", "evidence": "OTHER",
-    }  # fmt: skip
-    first, second = (
-        {"topic": f"migrationsverket.{topic}.v1", "key": "c", "headers": {"ce_id": topic, "ce_time": "2024-02-01T00:00:00Z"}, "value": value}
-        for topic, value in (("decision", decision), ("exit-registration", exit_))
-    )
-    corrected = {**second, "value": {**exit_, "revision": 2, "exit_on": "2023-12-31"}}
-    cell = "exits_removal/{}/authority=migrationsverket,destination=home_country"
+    exit_ = lives.line("migrationsverket.exit-registration", "c1", exit_on="2024-01-31", evidence="OTHER")
+    exit_["value"] |= {"case_id": "c1", "destination_country": "IQ"}
+    corrected = {**exit_, "value": exit_["value"] | {"revision": 2, "exit_on": "2023-12-31"}}
+    cell = "2024/exits_removal/{}/authority=migrationsverket,destination=home_country"
     run = stage.driver()
-    run.play(stage.items([first, second]))
-    assert stage.figures(run)["2024/" + cell.format(2024)] == 1
+    run.play(stage.items([lives.decision(decided_on="2023-01-01"), exit_]))
+    assert stage.figures(run)[cell.format(2024)] == 1
     run.play(stage.items([corrected]))
-    assert stage.figures(run)["2024/" + cell.format(2023)] == 1
-    assert "2024/" + cell.format(2024) not in stage.figures(run)
-    assert "2024/" + cell.format(2024) in stage.published(run)
+    assert stage.figures(run)[cell.format(2023)] == 1
+    assert cell.format(2024) not in stage.figures(run)
+    assert cell.format(2024) in stage.published(run)
 
 
 def test_should_put_a_corrupt_record_among_the_dead_letters_byte_for_byte_and_count_the_others() -> None:

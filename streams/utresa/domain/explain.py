@@ -1,23 +1,21 @@
-"""Why a case counts, and why not: the figures' own functions asked again, with the rule that decided in words.
+"""What a case counts towards, and for every registration and figure that it does not count towards, why not.
 
-Nothing is counted here in another way. `supporting` and `why` walk the populations and cells of `figures`, so what
-they say adds up to what is published; the words are those of the contract, each with its source. A case holds the
-latest revision of every registration: an earlier one is superseded, and stands in the raw topics alone.
+The words are those of the contract, each with its source. A case holds the latest revision of every registration: an
+earlier one is superseded, and stands in the raw topics alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from utresa.domain.case import Case
 from utresa.domain.editions import Edition, Measure
-from utresa.domain.exits import KINDS, Exit, Facts, Order, assess, tax_agency_indicated
-from utresa.domain.figures import Cell, cells_of, populations_of
-from utresa.domain.grounds import Citation, View, accordance_of, cited, grounds, preferred_to, view_of
+from utresa.domain.exits import Exit, Facts, Order, assess, tax_agency_indicated
+from utresa.domain.figures import Cell, populations_of
+from utresa.domain.grounds import Citation, View, accordance_of, cited, preferred_to, view_of
 from utresa.domain.records import Decision, Event, SisExit, TransportOutcome
 from utresa.domain.support import REGISTERED, Item, cells_in, is_about, item_of
 

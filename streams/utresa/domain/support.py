@@ -134,22 +134,30 @@ def _of_a_charter(measure: Measure, item: Item, dims: dict[str, str], first: str
 def _may_count(case: Case, measure: Measure, year: int) -> bool:
     """False for most cases that cannot count, before they are assessed: another kind, nothing registered, other days.
 
-    A retracted registration may still say yes; one that would count never hears no.
+    A case that counts never hears no; one that hears yes may still not count.
     """
     wanted = REGISTERED[measure.counts]
-    kinds = measure.kinds
-    of_kind, there = not kinds, wanted is TransportOutcome and bool(case.references)
+    of_kind = not measure.kinds
+    there = wanted is TransportOutcome and bool(case.references)
     for event in case.events:
         record = event.record
-        if kinds and isinstance(record, Decision):
-            of_kind = of_kind or KINDS[event.topic][record.kind] in kinds
-        if isinstance(record, wanted) and not there:
-            day = getattr(record, measure.year_of, date.min) if not record.retracted else None
-            there = day is not None and (day.year == year or day is date.min or measure.aggregate == "stock")
+        if not of_kind and isinstance(record, Decision):
+            of_kind = KINDS[event.topic][record.kind] in measure.kinds
+        if not there and isinstance(record, wanted):
+            there = _may_fall_in(measure, record, year)
     return of_kind and there
 
 
+def _may_fall_in(measure: Measure, record: Record, year: int) -> bool:
+    """By the registration's own day; a day that it does not have itself, but what is made of it, may be any."""
+    if record.retracted or not hasattr(record, measure.year_of):
+        return not record.retracted
+    day: date | None = getattr(record, measure.year_of)
+    return day is not None and (day.year <= year if measure.aggregate == "stock" else day.year == year)
+
+
 def is_about(measure: Measure, facts: Facts) -> bool:
+    """Whether the measure counts decisions of the case's kind."""
     return not measure.kinds or facts.kind in measure.kinds
 
 
@@ -178,6 +186,7 @@ def _matches(measure: Measure, cell: Cell, dims: Mapping[str, str]) -> bool:
 
 
 def item_of(view: View, measure: Measure, item: Any, cells: Sequence[tuple[Cell, int]], amount: int) -> Item:
+    """A population's item as it counts in its cells, with its grounds."""
     cell = cells[0][0]
     dims = {dimension.name: value for dimension, value in zip(measure.by, cell.dims, strict=True)}
     events, rules = grounds(view, measure, item)

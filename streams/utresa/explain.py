@@ -1,0 +1,382 @@
+"""Explain, both ways: from a figure to its cases and their records, from a case to its figures (contract, section 3).
+
+A figure is asked for as it is published, `edition/measure/year/dim=value,…`. Whoever holds cases (a recount, or each
+worker for its partitions) answers with a `Partial`; `merged` makes one explanation of them. Each look-up is in the
+audit log before it is answered.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.text import Text
+from rich.tree import Tree
+
+from utresa.codec import COUNTRIES
+from utresa.domain.case import Case, with_reference
+from utresa.domain.editions import EDITIONS, NEWEST, Dimension, Edition, Measure
+from utresa.domain.editions import edition as edition_named
+from utresa.domain.explain import REASONS, Counted, NotCounted, Why, why
+from utresa.domain.figures import Figure, tenths
+from utresa.domain.grounds import Citation
+from utresa.domain.support import Item, Support, settled, supporting
+from utresa.recount import Recount
+
+CASES_SHOWN = 20
+CASES_A_MESSAGE = 250  # of 1 to 3 kB each: under Kafka's 1 MiB
+
+
+class QuestionError(ValueError):
+    """A figure that cannot be asked for; the text names what there is."""
+
+
+class UnknownCase(LookupError):
+    """No record names the case."""
+
+
+class AuditFailed(OSError):
+    """The audit log cannot be written: nothing is answered."""
+
+
+# The question
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A figure. Dimensions left out mean all their values; no stock is stated after the horizon."""
+
+    edition: str
+    measure: str
+    year: int
+    dims: dict[str, str] = {}
+    horizon: int | None = None
+
+    def __str__(self) -> str:
+        dims = ",".join(f"{name}={value}" for name, value in sorted(self.dims.items()))
+        return "/".join((self.edition, self.measure, str(self.year), *([dims] if dims else [])))
+
+    def defined_in(self, editions: Iterable[Edition] = EDITIONS) -> tuple[Edition, Measure]:
+        """The edition and the measure. Raises QuestionError for one that is not there."""
+        try:
+            found = edition_named(self.edition, editions)
+        except KeyError as error:
+            raise QuestionError(error.args[0]) from None
+        measures = {measure.name: measure for measure in found.measures}
+        if self.measure not in measures:
+            raise QuestionError(_no("measure", self.measure, measures))
+        return found, measures[self.measure]
+
+
+def is_figure(text: str) -> bool:
+    """Whether a figure is asked for, and not a case: a case_id has no stroke."""
+    return "/" in text
+
+
+def parse_figure(text: str, editions: Iterable[Edition] = EDITIONS, horizon: int | None = None) -> Question:
+    """`EDITION/MEASURE/YEAR/dim=value,…` as a question. Dimensions may be left out: all their values are meant.
+
+    Raises QuestionError, which names what there is.
+    """
+    edition, measure, year, dims, *more = (*text.strip().split("/"), "", "", "")[: max(4, text.count("/") + 1)]
+    if more or not (edition and measure and year):
+        raise QuestionError(f"{text!r} is not EDITION/MEASURE/YEAR/dim=value,…, as in 2024/exits_removal/2024")
+    _, found = Question(edition, measure, 0).defined_in(editions)
+    if not (year.isascii() and year.isdigit() and len(year) == 4):
+        raise QuestionError(f"{year!r} is not a year: write it in four digits")
+    return Question(edition, measure, int(year), dict(_dims(found, dims)), horizon)
+
+
+def _dims(measure: Measure, text: str) -> Iterator[tuple[str, str]]:
+    dimensions = {dimension.name: dimension for dimension in measure.by}
+    asked: set[str] = set()
+    for pair in filter(None, text.split(",")):
+        name, is_given, value = pair.partition("=")
+        if not is_given:
+            raise QuestionError(f"{pair!r} is not dim=value")
+        if name not in dimensions:
+            raise QuestionError(_no(f"dimension of {measure.name}", name, dimensions))
+        if name in asked:
+            raise QuestionError(f"{name} is asked for twice")
+        asked.add(name)
+        _check_value(dimensions[name], value)
+        yield name, value
+
+
+def _check_value(dimension: Dimension, value: str) -> None:
+    if dimension.values and value not in dimension.values:
+        raise QuestionError(_no(dimension.name, value, dimension.values))
+    if not dimension.values and value not in COUNTRIES and value != "unknown":
+        raise QuestionError(f"no country {value!r}: there are the codes of ISO 3166-1 (two letters), XK and unknown")
+
+
+def _no(what: str, asked: str, there: Iterable[str]) -> str:
+    """That there is no such name, the one that may be meant, and all that there are."""
+    names = list(there)
+    meant = get_close_matches(asked, names, n=1)
+    hint = f", is {meant[0]} meant?" if meant else ""
+    return f"no {what} {asked!r}{hint} There {'are' if names else 'is'} {', '.join(names) or 'none'}".replace(
+        "? T", "? T"
+    )
+
+
+# From the figure to the cases
+
+
+class Partial(msgspec.Struct, frozen=True):
+    """What some of the cases say to a question: each stands on its own, and only `merged` makes a figure of them."""
+
+    question: Question
+    supports: tuple[Support, ...]
+
+    def split(self, cases: int = CASES_A_MESSAGE) -> list[Partial]:
+        """The same in parts small enough for a message each; at least one."""
+        starts = range(0, max(1, len(self.supports)), cases)
+        return [Partial(self.question, self.supports[start : start + cases]) for start in starts]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A figure with all the cases behind it. Over dimensions left out it is their sum, or the mean over all."""
+
+    question: Question
+    total: Figure
+    supports: tuple[Support, ...]
+
+
+def partial(cases: Iterable[Case], question: Question, editions: Sequence[Edition] = EDITIONS) -> Partial:
+    """What the cases of a partition, or of all, say to the question. Raises QuestionError."""
+    edition, measure = question.defined_in(editions)
+    if measure.aggregate == "stock" and question.horizon is not None and question.year > question.horizon:
+        return Partial(question, ())
+    found = (supporting(case, edition, measure, question.year, question.dims) for case in cases)
+    return Partial(question, tuple(support for support in found if support is not None))
+
+
+def merged(parts: Sequence[Partial], editions: Sequence[Edition] = EDITIONS) -> Explanation:
+    """One explanation from the answers of all partitions, in any order; a case that two answer for is taken once."""
+    question = parts[0].question
+    if any(part.question != question for part in parts):
+        raise ValueError("answers to different questions")
+    _, measure = question.defined_in(editions)
+    by_case = {support.case_id: support for part in parts for support in part.supports}
+    supports = settled(measure, question.dims, by_case.values())
+    return Explanation(question, _total(measure, supports), tuple(supports))
+
+
+def _total(measure: Measure, supports: Iterable[Support]) -> Figure:
+    items = [item for support in supports for item in support.items]
+    count = sum(item.amount for item in items)
+    if measure.aggregate != "mean":
+        return Figure(count)
+    days = sum(item.days or 0 for item in items)
+    return Figure(tenths(days, count) if count else 0, count, days)
+
+
+def explain_figure(cases: Iterable[Case], question: Question, editions: Sequence[Edition] = EDITIONS) -> Explanation:
+    """The figure from all the cases there are. Raises QuestionError."""
+    return merged([partial(cases, question, editions)], editions)
+
+
+# From the case to its figures
+
+
+def explain_case(case: Case, edition: Edition = NEWEST) -> Why:
+    """What the case counts towards in the edition, and why not towards the rest."""
+    return why(case, edition)
+
+
+# Look-ups
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """One JSON line a look-up: when, who, what was asked, from where it was answered and with how many cases."""
+
+    path: Path
+    who: str
+
+    def write(self, what: str, answered: int, source: str, at: datetime | None = None) -> None:
+        """Append a line and wait until it is on the disk. Raises AuditFailed: then nothing may be answered."""
+        line = {
+            "at": (at or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "who": self.who,
+            "what": what,
+            "source": source,
+            "cases": answered,
+        }
+        try:
+            self._append(msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            raise AuditFailed(
+                f"the audit log {self.path} cannot be written ({error.strerror}): not answered"
+            ) from error
+
+    def _append(self, line: bytes) -> None:
+        """Whole lines only: what is not written to its end is taken back."""
+        log = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            size = os.fstat(log).st_size
+            try:
+                if os.write(log, line) != len(line):
+                    raise OSError(0, "no room for the whole line")
+                os.fsync(log)
+            except OSError:
+                os.ftruncate(log, size)
+                raise
+        finally:
+            os.close(log)
+
+
+def look_up(count: Recount, what: str, audit: AuditLog, edition: Edition = NEWEST) -> Explanation | Why:
+    """Offline, from the raw records: a figure (its edition is in its name) or a case_id, audited before it is answered.
+
+    Raises QuestionError, UnknownCase (an unknown case is a look-up too) and AuditFailed.
+    """
+    if is_figure(what):
+        question = parse_figure(what, horizon=(count.as_of or count.newest).year)
+        explanation = explain_figure(count.correlated(), question)
+        audit.write(str(question), len(explanation.supports), "records")
+        return explanation
+    case = count.cases.get(what)
+    audit.write(what, int(case is not None), "records")
+    if case is None:
+        raise UnknownCase(f"no case {what!r}")
+    for reference in count.references.values():
+        if what in reference.cases:
+            case = with_reference(case, reference)
+    return explain_case(case, edition)
+
+
+# As JSON
+
+
+def as_json(answer: Explanation | Why) -> dict[str, Any]:
+    """An answer as plain objects; a mean's value in days, as in `utresa recount`."""
+    return _figure_as_json(answer) if isinstance(answer, Explanation) else _case_as_json(answer)
+
+
+def _figure_as_json(explanation: Explanation) -> dict[str, Any]:
+    question, total = explanation.question, explanation.total
+    figure: dict[str, Any] = {
+        "edition": question.edition,
+        "measure": question.measure,
+        "year": question.year,
+        "dims": dict(sorted(question.dims.items())),
+        "value": total.value,
+    }
+    if total.count is not None:
+        figure |= {"value": total.value / 10, "count": total.count, "sum": total.sum}
+    cases = [{"amount": support.amount, **msgspec.to_builtins(support)} for support in explanation.supports]
+    return figure | {"cases": cases}
+
+
+def _case_as_json(answer: Why) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    for entry in plain["not_counted"]:
+        reason = REASONS[entry["reason"]]
+        entry |= {"text": reason.text, "source": reason.source}
+    return plain
+
+
+# As a tree
+
+
+def tree(
+    answer: Explanation | Why,
+    show: int | None = CASES_SHOWN,
+    language: str = "sv",
+    editions: Sequence[Edition] = EDITIONS,
+) -> Tree:
+    """An answer for people. Of a figure's cases the first `show` are drawn; None: all."""
+    if isinstance(answer, Explanation):
+        return _figure_tree(answer, show, language, editions)
+    return _case_tree(answer)
+
+
+def _figure_tree(explanation: Explanation, show: int | None, language: str, editions: Sequence[Edition]) -> Tree:
+    question, supports = explanation.question, explanation.supports
+    _, measure = question.defined_in(editions)
+    label = measure.label if language == "sv" else measure.label_en
+    root = Tree(Text.assemble((str(question), "bold"), ": ", (_amount(explanation.total), "bold green")))
+    root.add(Text(f"{label} ({measure.source}). {measure.rule}", style="dim"))
+    if left_out := [dimension.name for dimension in measure.by if dimension.name not in question.dims]:
+        root.add(Text(f"Over all values of {', '.join(left_out)}.", style="dim"))
+    for support in supports[:show]:
+        branch = root.add(Text.assemble("case ", (support.case_id, "cyan"), f": {_amount_of(support)}"))
+        branch.add(_citation(support.decision, f"decision, {support.kind}"))
+        for item in support.items:
+            _grow(branch, item)
+    if show is not None and len(supports) > show:
+        root.add(Text(f"… and {_spaced(len(supports) - show)} more: --all", style="dim"))
+    return root
+
+
+def _case_tree(answer: Why) -> Tree:
+    kind = answer.kind or "no decision"
+    root = Tree(Text.assemble("case ", (answer.case_id, "bold cyan"), f", {kind}, edition {answer.edition}"))
+    if answer.decision is not None:
+        root.add(_citation(answer.decision, "decision"))
+    counts = root.add(Text("counts towards" if answer.counted else "counts towards nothing", style="bold green"))
+    for counted in answer.counted:
+        _grow(counts.add(Text(_cell(counted), style="green")), counted.item)
+    if answer.not_counted:
+        left = root.add(Text("does not count", style="bold yellow"))
+        for entry in answer.not_counted:
+            _grow_reason(left, entry)
+    return root
+
+
+def _grow(branch: Tree, item: Item) -> None:
+    for record in item.records:
+        branch.add(_citation(record))
+    for rule in item.rules:
+        branch.add(Text(f"→ {rule}"))
+
+
+def _grow_reason(branch: Tree, entry: NotCounted) -> None:
+    reason = REASONS[entry.reason]
+    entry_branch = branch.add(_citation(entry.record) if entry.record else Text("the case"))
+    detail = f" {entry.detail.rstrip('.')}." if entry.detail else ""
+    towards = ", ".join(entry.measures) or "any figure"
+    entry_branch.add(Text.assemble((entry.reason, "yellow"), f": {reason.text}{detail} ({reason.source})"))
+    entry_branch.add(Text(f"not in {towards}", style="dim"))
+
+
+def _cell(counted: Counted) -> str:
+    dims = ",".join(f"{name}={value}" for name, value in sorted(counted.item.dims.items()))
+    years = str(counted.year)
+    if counted.through != counted.year:
+        years += f"–{counted.through or ''}"
+    amount = f"{counted.item.amount}" + (f" ({counted.item.days} days)" if counted.item.days is not None else "")
+    return "/".join(filter(None, (counted.measure, years, dims))) + f": {amount}"
+
+
+def _citation(record: Citation, what: str = "") -> Text:
+    says = ", ".join(f"{name} {value}" for name, value in record.says.items())
+    head = f"{what}: " if what else ""
+    return Text.assemble(
+        head, (record.topic, "blue"), f" {record.record_id}, revision {record.revision}: ", (says, "dim")
+    )
+
+
+def _amount(figure: Figure) -> str:
+    if figure.count is None:
+        return _spaced(figure.value)
+    return f"{figure.value / 10} days, the mean of {_spaced(figure.count)} (sum {_spaced(figure.sum or 0)})"
+
+
+def _amount_of(support: Support) -> str:
+    days = [item.days for item in support.items if item.days is not None]
+    return f"{support.amount}" + (f" ({', '.join(map(str, days))} days)" if days else "")
+
+
+def _spaced(number: int) -> str:
+    """Thousands apart, as the report prints them."""
+    return f"{number:,}".replace(",", " ")
