@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -212,8 +211,7 @@ def synthesize(
     send: Annotated[bool, typer.Option("--send", help="Send to Kafka instead of printing JSON lines.")] = False,
 ) -> None:
     """Write the life of some 60 000 cases, 2019–2024, whose true figures are the report's."""
-    events = synthetic.events(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
-    lines = map(msgspec.json.encode, events)
+    lines = synthetic.lines(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
     if not send:
         write = sys.stdout.buffer.write
         for line in lines:

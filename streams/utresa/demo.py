@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from utresa_connectors import jsonlines, kafka, local_broker, report, statistics, synthetic
@@ -165,8 +164,7 @@ class Demo:
             raise DemoFailed(f"the input topics at {address} hold events already: the demo needs a Kafka of its own")
 
     async def _play(self, address: str, workers: Workers, err: Console) -> None:
-        events = synthetic.events(seed=self.seed, disorder=True, duplicates=True)
-        lines = [msgspec.json.encode(event) for event in events]
+        lines = list(synthetic.lines(seed=self.seed, disorder=True, duplicates=True))
         with _bar(err, "events sent", len(lines)) as advance:
 
             async def sent(count: int) -> None:

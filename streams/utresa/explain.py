@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -21,7 +21,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from utresa.codec import COUNTRIES
-from utresa.domain.case import Case, with_reference
+from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS, NEWEST, Dimension, Edition, Measure
 from utresa.domain.editions import edition as edition_named
 from utresa.domain.explain import REASONS, Counted, NotCounted, Why, why
@@ -30,6 +30,7 @@ from utresa.domain.grounds import Citation
 from utresa.domain.support import Item, Support, settled, supporting
 from utresa.recount import Recount
 
+EXAMPLE = "2024/exits_removal/2024/authority=polisen,destination=unknown"
 CASES_SHOWN = 20
 CASES_A_MESSAGE = 250  # of 1 to 3 kB each: under Kafka's 1 MiB
 
@@ -63,7 +64,7 @@ class Question(msgspec.Struct, frozen=True):
         return "/".join((self.edition, self.measure, str(self.year), *([dims] if dims else [])))
 
     def defined_in(self, editions: Iterable[Edition] = EDITIONS) -> tuple[Edition, Measure]:
-        """The edition and the measure. Raises QuestionError for one that is not there."""
+        """The edition and the measure. Raises QuestionError for what is not there: these, a dimension or a value."""
         try:
             found = edition_named(self.edition, editions)
         except KeyError as error:
@@ -71,11 +72,17 @@ class Question(msgspec.Struct, frozen=True):
         measures = {measure.name: measure for measure in found.measures}
         if self.measure not in measures:
             raise QuestionError(_no("measure", self.measure, measures))
-        return found, measures[self.measure]
+        measure = measures[self.measure]
+        dimensions = {dimension.name: dimension for dimension in measure.by}
+        for name, value in self.dims.items():
+            if name not in dimensions:
+                raise QuestionError(_no(f"dimension of {measure.name}", name, dimensions))
+            _check_value(dimensions[name], value)
+        return found, measure
 
 
 def is_figure(text: str) -> bool:
-    """Whether a figure is asked for, and not a case: a case_id has no stroke."""
+    """Whether a figure is asked for, and not a case: a case_id has no slash."""
     return "/" in text
 
 
@@ -84,29 +91,27 @@ def parse_figure(text: str, editions: Iterable[Edition] = EDITIONS, horizon: int
 
     Raises QuestionError, which names what there is.
     """
-    edition, measure, year, dims, *more = (*text.strip().split("/"), "", "", "")[: max(4, text.count("/") + 1)]
-    if more or not (edition and measure and year):
-        raise QuestionError(f"{text!r} is not EDITION/MEASURE/YEAR/dim=value,…, as in 2024/exits_removal/2024")
-    _, found = Question(edition, measure, 0).defined_in(editions)
+    pieces = text.strip().split("/")
+    if len(pieces) not in (3, 4) or not all(pieces[:3]):
+        raise QuestionError(f"{text!r} is not EDITION/MEASURE/YEAR/dim=value,… as in {EXAMPLE}")
+    edition, measure, year, dims = pieces if len(pieces) == 4 else [*pieces, ""]
     if not (year.isascii() and year.isdigit() and len(year) == 4):
         raise QuestionError(f"{year!r} is not a year: write it in four digits")
-    return Question(edition, measure, int(year), dict(_dims(found, dims)), horizon)
+    question = Question(edition, measure, int(year), _dims(dims), horizon)
+    question.defined_in(editions)
+    return question
 
 
-def _dims(measure: Measure, text: str) -> Iterator[tuple[str, str]]:
-    dimensions = {dimension.name: dimension for dimension in measure.by}
-    asked: set[str] = set()
+def _dims(text: str) -> dict[str, str]:
+    dims: dict[str, str] = {}
     for pair in filter(None, text.split(",")):
         name, is_given, value = pair.partition("=")
         if not is_given:
             raise QuestionError(f"{pair!r} is not dim=value")
-        if name not in dimensions:
-            raise QuestionError(_no(f"dimension of {measure.name}", name, dimensions))
-        if name in asked:
+        if name in dims:
             raise QuestionError(f"{name} is asked for twice")
-        asked.add(name)
-        _check_value(dimensions[name], value)
-        yield name, value
+        dims[name] = value
+    return dims
 
 
 def _check_value(dimension: Dimension, value: str) -> None:
@@ -120,10 +125,8 @@ def _no(what: str, asked: str, there: Iterable[str]) -> str:
     """That there is no such name, the one that may be meant, and all that there are."""
     names = list(there)
     meant = get_close_matches(asked, names, n=1)
-    hint = f", is {meant[0]} meant?" if meant else ""
-    return f"no {what} {asked!r}{hint} There {'are' if names else 'is'} {', '.join(names) or 'none'}".replace(
-        "? T", "? T"
-    )
+    hint = f" (is {meant[0]} meant?)" if meant else ""
+    return f"no {what} {asked!r}{hint}: there {'is' if len(names) == 1 else 'are'} {', '.join(names) or 'none'}"
 
 
 # From the figure to the cases
@@ -239,18 +242,16 @@ def look_up(count: Recount, what: str, audit: AuditLog, edition: Edition = NEWES
 
     Raises QuestionError, UnknownCase (an unknown case is a look-up too) and AuditFailed.
     """
+    cases = count.correlated()
     if is_figure(what):
         question = parse_figure(what, horizon=(count.as_of or count.newest).year)
-        explanation = explain_figure(count.correlated(), question)
+        explanation = explain_figure(cases, question)
         audit.write(str(question), len(explanation.supports), "records")
         return explanation
     case = count.cases.get(what)
     audit.write(what, int(case is not None), "records")
     if case is None:
         raise UnknownCase(f"no case {what!r}")
-    for reference in count.references.values():
-        if what in reference.cases:
-            case = with_reference(case, reference)
     return explain_case(case, edition)
 
 
@@ -312,7 +313,9 @@ def _figure_tree(explanation: Explanation, show: int | None, language: str, edit
         branch = root.add(Text.assemble("case ", (support.case_id, "cyan"), f": {_amount_of(support)}"))
         branch.add(_citation(support.decision, f"decision, {support.kind}"))
         for item in support.items:
-            _grow(branch, item)
+            for record in item.records:
+                branch.add(_citation(record))
+            _grow_rules(branch, item)
     if show is not None and len(supports) > show:
         root.add(Text(f"… and {_spaced(len(supports) - show)} more: --all", style="dim"))
     return root
@@ -321,32 +324,36 @@ def _figure_tree(explanation: Explanation, show: int | None, language: str, edit
 def _case_tree(answer: Why) -> Tree:
     kind = answer.kind or "no decision"
     root = Tree(Text.assemble("case ", (answer.case_id, "bold cyan"), f", {kind}, edition {answer.edition}"))
-    if answer.decision is not None:
-        root.add(_citation(answer.decision, "decision"))
+    held = root.add(Text("registered", style="bold"))
+    for record in answer.records:
+        held.add(_citation(record))
     counts = root.add(Text("counts towards" if answer.counted else "counts towards nothing", style="bold green"))
     for counted in answer.counted:
-        _grow(counts.add(Text(_cell(counted), style="green")), counted.item)
+        branch = counts.add(Text(_cell(counted), style="green"))
+        branch.add(Text.assemble("by ", Text(", ").join(map(_named, counted.item.records))))
+        _grow_rules(branch, counted.item)
     if answer.not_counted:
-        left = root.add(Text("does not count", style="bold yellow"))
-        for entry in answer.not_counted:
-            _grow_reason(left, entry)
+        _grow_reasons(root.add(Text("does not count", style="bold yellow")), answer.not_counted)
     return root
 
 
-def _grow(branch: Tree, item: Item) -> None:
-    for record in item.records:
-        branch.add(_citation(record))
+def _grow_rules(branch: Tree, item: Item) -> None:
     for rule in item.rules:
         branch.add(Text(f"→ {rule}"))
 
 
-def _grow_reason(branch: Tree, entry: NotCounted) -> None:
-    reason = REASONS[entry.reason]
-    entry_branch = branch.add(_citation(entry.record) if entry.record else Text("the case"))
-    detail = f" {entry.detail.rstrip('.')}." if entry.detail else ""
-    towards = ", ".join(entry.measures) or "any figure"
-    entry_branch.add(Text.assemble((entry.reason, "yellow"), f": {reason.text}{detail} ({reason.source})"))
-    entry_branch.add(Text(f"not in {towards}", style="dim"))
+def _grow_reasons(root: Tree, not_counted: Iterable[NotCounted]) -> None:
+    """One branch a registration, with all its reasons."""
+    branches: dict[tuple[str, str] | None, Tree] = {}
+    for entry in not_counted:
+        record = entry.record
+        identity = (record.topic, record.record_id) if record else None
+        if identity not in branches:
+            branches[identity] = root.add(_named(record) if record else Text("the case"))
+        reason = REASONS[entry.reason]
+        why_not = " ".join(filter(None, (reason.text, entry.detail, f"({reason.source})")))
+        towards = ", ".join(entry.measures) or "any figure"
+        branches[identity].add(Text.assemble("not in ", towards, ": ", (entry.reason, "yellow"), f". {why_not}"))
 
 
 def _cell(counted: Counted) -> str:
@@ -361,9 +368,11 @@ def _cell(counted: Counted) -> str:
 def _citation(record: Citation, what: str = "") -> Text:
     says = ", ".join(f"{name} {value}" for name, value in record.says.items())
     head = f"{what}: " if what else ""
-    return Text.assemble(
-        head, (record.topic, "blue"), f" {record.record_id}, revision {record.revision}: ", (says, "dim")
-    )
+    return Text.assemble(head, _named(record), f", revision {record.revision}: ", (says, "dim"))
+
+
+def _named(record: Citation) -> Text:
+    return Text.assemble((record.topic, "blue"), " ", record.record_id)
 
 
 def _amount(figure: Figure) -> str:

@@ -68,4 +68,5 @@ def _without_exception_text(_: Any, __: str, event: MutableMapping[str, Any]) ->
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
         event.update(failure(error))
+        event["event"] = str(event["_record"].msg).partition("\n")[0]  # as formatted it may quote the exception
     return event

@@ -44,11 +44,11 @@ class Recount:
             return
         case_id: str = event.record.case_id  # type: ignore[union-attr]
         before = self.cases.get(case_id, Case(case_id))
-        after = cases.with_event(before, event)
-        self.cases[case_id] = after
-        for named in cases.references_touched(before, after, event):
+        taken = cases.take(before, event)
+        self.cases[case_id] = taken.case
+        for named in taken.references:
             held = self.references.get(named, Reference(*named))
-            self.references[named] = references.with_claim(held, event)
+            self.references[named] = references.with_claim(held, taken.held)
 
     def correlated(self) -> Iterable[Case]:
         """Every case with the references that it names or once did; what is under them belongs to their owner."""

@@ -26,6 +26,9 @@ from utresa.engine.blocks import Block
 from utresa.engine.effects import Headers, Message, Processor, Takeover
 from utresa.engine.store import Row, TableSpec
 
+# How often time passes between two blocks, where chance decides.
+TICK_CHANCE = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:
@@ -114,7 +117,7 @@ class Driver:
 
     `build` makes the processors, anew after every crash. A block has at most `block_records` records; with
     `chance` its length and the partition it comes from are drawn, else the blocks are full and the partitions
-    in order.
+    in order. `idle_ticks` is for how long time passes when there is nothing to do.
     """
 
     def __init__(
@@ -123,8 +126,10 @@ class Driver:
         partitions: int = 4,
         block_records: int = 5000,
         chance: Random | None = None,
+        idle_ticks: int = 1,
     ) -> None:
         self.log = Log(partitions)
+        self._idle_ticks = idle_ticks
         self._build = build
         self._block_records = block_records
         self._chance = chance
@@ -145,6 +150,10 @@ class Driver:
     def play(self, items: Iterable[Item]) -> None:
         """Play items in order, then handle what is left, apply late effects, and commit."""
         asyncio.run(self._play(items))
+
+    def partition(self, topic: str, partition: int) -> list[Logged]:
+        """Everything in one partition of a topic."""
+        return self.log.records[topic, partition]
 
     def records(self, topic: str) -> list[Logged]:
         """Everything in a topic, by partition and offset."""
@@ -198,6 +207,21 @@ class Driver:
             await processor.on_block(Block(topic, partition, records), MemoryEffects(self))
             self._positions[topic, partition] = first + len(records)
             blocks = None if blocks is None else blocks - 1
+            if self._chance and self._chance.random() < TICK_CHANCE:
+                await self._tick()
+            await self._idle()
+
+    async def _idle(self) -> None:
+        for _ in range(self._idle_ticks):
+            if self._waiting():
+                return
+            await self._tick()
+
+    async def _tick(self) -> None:
+        """Time passes: when there is nothing else to do, and by chance."""
+        for processor in self._processors:
+            for partition in range(self.log.partitions):
+                await processor.on_tick(partition, MemoryEffects(self))
 
     def _waiting(self) -> list[tuple[Processor, Place]]:
         return [
@@ -269,3 +293,11 @@ class MemoryEffects:
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
         self._driver.append(topic, list(messages))
+
+    async def send_all(self, by_topic: Mapping[str, Sequence[Message]]) -> None:
+        for topic, messages in by_topic.items():
+            await self.send(topic, messages)
+
+    async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+        log = self._driver.log
+        return {topic: {p: len(log.records[topic, p]) for p in range(log.partitions)} for topic in topics}

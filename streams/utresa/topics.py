@@ -97,3 +97,8 @@ INPUT_TOPICS = {topic.name: topic for topic in INPUTS}
 def dead_letter(topic: str) -> str:
     """The dead-letter topic of the agency whose topic this is."""
     return f"utresa.dead-letter.{TOPICS[topic].agency}.v1"
+
+
+def receipt(topic: str) -> str:
+    """The receipt topic of the agency whose topic this is."""
+    return f"utresa.receipt.{TOPICS[topic].agency}.v1"

@@ -23,7 +23,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from utresa.domain.case import Case, held, references_touched, with_reference
+from utresa.domain.case import Case, held, take, with_reference
 from utresa.domain.editions import EDITIONS, NEWEST, Edition, Measure
 from utresa.domain.figures import Cell, Figure, Key, Tally, apply, contributions, published
 from utresa.domain.records import Event, ExitRegistration
@@ -77,7 +77,6 @@ class Revised:
     """A figure that differs between two vintages: what it was at the first, and each change since."""
 
     measure: str
-    year: int
     dims: Mapping[str, str]
     first: Figure
     changes: tuple[Change, ...]
@@ -210,10 +209,9 @@ class _Running:
             touched = self._tell([named])
         else:
             case_id = _case_id(event)
-            before = self.count.cases.get(case_id, Case(case_id))
+            references = take(self.count.cases.get(case_id, Case(case_id)), event).references
             self.count.add(event)
-            touched = self._tell(references_touched(before, self.count.cases[case_id], event))
-            touched.add(case_id)
+            touched = self._tell(references) | {case_id}
         return [self.count.cases[case_id] for case_id in sorted(touched)]
 
     def _tell(self, references: Iterable[tuple[str, str]]) -> set[str]:
@@ -228,13 +226,13 @@ class _Running:
     def _exchange(self, case: Case) -> Tally:
         """Exchange what a case contributed for what it contributes now; the cells that moved."""
         after = self._contributed(case)
-        before = self.own.pop(case.case_id, None)
+        before = self.own.pop(case.case_id, Tally())
         if after:
             self.own[case.case_id] = after
-        if before == after or not (before or after):
+        if before == after:
             return Tally()
         moved = after.copy()
-        apply(moved, before or {}, -1)
+        apply(moved, before, -1)
         for cell, amount in moved.items():
             apply(self.cells[cell.measure], {cell: amount})
         return moved
@@ -300,7 +298,7 @@ class _History:
     def figures(self) -> tuple[Revised, ...]:
         """The figures that changed, sorted by measure and dimensions."""
         revised = (
-            Revised(key.measure, key.year, named_dims(self.edition, key), changes[0].old, tuple(changes))
+            Revised(key.measure, named_dims(self.edition, key), changes[0].old, tuple(changes))
             for key, changes in self.changes.items()
         )
         return tuple(sorted(revised, key=lambda one: (one.measure, list(one.dims.items()))))
@@ -354,7 +352,7 @@ def to_json(triangle: Triangle) -> dict[str, Any]:
         "figures": [
             {
                 "measure": revised.measure,
-                "year": revised.year,
+                "year": triangle.year,
                 "dims": dict(revised.dims),
                 "values": [{"day": one.day.isoformat(), **as_fields(revised.on(one.day))} for one in triangle.vintages],
                 "changes": [_change_json(change) for change in revised.changes],
@@ -377,7 +375,7 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 def render(triangle: Triangle) -> RenderableType:
-    """The triangle as text: the values by vintage, then why they changed. More days than fit are said to be left out."""
+    """The triangle as text: the values by vintage, then why. Days that do not fit are said to be left out."""
     heading = Text(f"Figures of {triangle.year}, edition {triangle.edition}, as of {triangle.as_of}", "bold")
     if not triangle.vintages:
         return Group(heading, Text("The year's figures were not published yet."))
@@ -399,10 +397,7 @@ def _shown(vintages: Sequence[Vintage]) -> list[Vintage]:
 
 
 def _values(triangle: Triangle, vintages: Sequence[Vintage]) -> Table:
-    grid = _grid("measure", "dimensions")
-    for one in vintages:
-        reports = f"\nreport {', '.join(one.editions)}" if one.editions else ""
-        grid.add_column(f"{one.day}{reports}", justify="right", no_wrap=True)
+    table = grid("measure", "dimensions", right=map(_heading, vintages))
     for revised in triangle.figures:
         values = [revised.on(one.day) for one in vintages]
         earlier = [values[0], *values[:-1]]
@@ -410,21 +405,25 @@ def _values(triangle: Triangle, vintages: Sequence[Vintage]) -> Table:
             Text(as_text(value), "bold" if value != before else "")
             for before, value in zip(earlier, values, strict=True)
         )
-        grid.add_row(revised.measure, dims_text(revised.dims), *cells)
-    return grid
+        table.add_row(revised.measure, dims_text(revised.dims), *cells)
+    return table
+
+
+def _heading(vintage: Vintage) -> str:
+    return f"{vintage.day}\nreport {', '.join(vintage.editions)}" if vintage.editions else str(vintage.day)
 
 
 def _reasons(triangle: Triangle) -> Table:
-    grid = _grid("measure", "dimensions", "day", "change", "cause", "events")
+    table = grid("measure", "dimensions", "day", "change", "cause", "events")
     for revised in triangle.figures:
         names = (revised.measure, dims_text(revised.dims))
         for change in revised.changes:
             day = (str(change.day), f"{as_text(change.old)} → {as_text(change.new)}")
             for kind, causes in _by_kind(change.causes):
                 amount = reduce(add, (cause.amount for cause in causes))
-                grid.add_row(*names, *day, f"{as_text(amount, '+')} {kind}", _named(causes))
+                table.add_row(*names, *day, f"{as_text(amount, '+')} {kind}", _named(causes))
                 names = day = ("", "")
-    return grid
+    return table
 
 
 def _by_kind(causes: Iterable[Cause]) -> list[tuple[Kind, list[Cause]]]:
@@ -446,8 +445,11 @@ def dims_text(dims: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in dims.items())
 
 
-def _grid(*headings: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def grid(*headings: str, right: Iterable[str] = ()) -> Table:
+    """A table of text columns, then of columns of figures."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
-        grid.add_column(heading)
-    return grid
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table

@@ -48,6 +48,9 @@ class Collect:
     def revoked(self, partition: int) -> None:
         del self.rows[partition]
 
+    async def on_tick(self, partition: int, effects: Effects) -> None:
+        pass
+
     async def on_block(self, block: Block, effects: Effects) -> None:
         changed: dict[bytes, list[int]] = {}
         new: list[Message] = []

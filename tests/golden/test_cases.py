@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 import yaml
 from utresa.domain.editions import EDITIONS, NEWEST
+from utresa.domain.findings import CODES
 from utresa.domain.records import Event, FeedStatus
-from utresa.recount import as_json, recount
+from utresa.recount import Recount, as_json, recount
 from utresa.topics import INPUT_TOPICS
 from utresa_connectors import jsonlines
 
@@ -53,7 +54,8 @@ class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     source: str
     records: list[dict[str, dict[str, Any] | None]]
-    expect: dict[str | int, dict[str, dict[str | int, Any] | str]]
+    expect: dict[str | int, dict[str, dict[str | int, Any] | str]] = {}
+    findings: dict[str, list[str]] | Literal["none"] | None = None
     only: bool = False
     as_of: date | None = None
     horizon: int | None = None
@@ -177,11 +179,28 @@ def test_neither_the_order_of_arrival_nor_repetition_matters(life: Life) -> None
         assert recounted(life, arriving) == written
 
 
+@pytest.mark.parametrize("life", [life for life in LIVES if life.findings is not None], ids=lambda life: life.name)
+def test_the_case_has_the_findings_that_it_says_in_any_order_of_arrival(life: Life) -> None:
+    lines = lines_of(life)
+    expected = {} if life.findings == "none" else life.findings
+    for random in map(Random, range(ARRIVALS)):
+        count = Recount(life.as_of)
+        for event in _events(random.sample(lines, len(lines))):
+            count.add(event)
+        assert {key: [one.code for one in found] for key, found in count.findings().items()} == expected
+
+
 def test_every_case_has_a_sentence_of_its_own() -> None:
     names = [life.name for life in LIVES]
     assert len(names) >= 80
     assert sorted(set(names)) == sorted(names)
     assert [life.name for life in LIVES if not SOURCE.match(life.source)] == []
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_is_found_in_some_case_and_not_found_in_another(code: str) -> None:
+    said = [code in str(life.findings) for life in LIVES if life.findings is not None]
+    assert set(said) == {True, False}
 
 
 @pytest.mark.parametrize("measure", [measure.name for measure in NEWEST.measures])

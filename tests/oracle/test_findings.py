@@ -57,7 +57,7 @@ OTHER_RULES = {
     "a handover on the day is not before": ("handed_over_on <= exit_on", "handed_over_on < exit_on"),
     "a reason without a day closes": ("closed_on IS NOT NULL AND", ""),
     "closed for whatever reason": ("AND close_reason = 'EXIT'", ""),
-    "not performed is a transport": ("WHERE performed AND", "WHERE"),
+    "not performed is a transport": ("WHERE performed AND country", "WHERE country"),
     "unknown is out of Schengen": ("AND country IS NOT NULL", ""),
     "within Schengen is out": ("s.country = t.country AND outcome_on >= from_day", "false"),
     "a transport waits a day longer": ("outcome_on + 30 <= as_of", "outcome_on + 30 < as_of"),
@@ -89,26 +89,25 @@ OTHER_RULES = {
 
 
 def questioned(first: int, count: int) -> tuple[list[list[Line]], list[Question]]:
-    """Histories, some exits a month later, each with an as-of day that is often about a month after a journey."""
+    """Histories, some exits at the edge of a journey's 30 days, each with an as-of day that is often there as well."""
     histories: list[list[Line]] = []
     questions: list[Question] = []
     for number, history in enumerate(random_histories(SEED + first, count)):
         rng = Random(f"{SEED}/{first}/{number}")
-        later = [_a_month_later(line, rng) if line["topic"] in EXIT_TOPICS else line for line in history]
-        travel = [line["value"][TRAVEL[line["topic"]]] for line in history if line["topic"] in TRAVEL]
-        histories.append(later)
-        if travel and rng.random() < 0.6:
-            questions.append((_days_after(rng.choice(travel), rng.choice(AROUND_THE_WAIT)), None))
+        journeys = [line["value"][TRAVEL[line["topic"]]] for line in history if line["topic"] in TRAVEL]
+        histories.append([_after_a_journey(line, journeys, rng) for line in history])
+        if journeys and rng.random() < 0.6:
+            questions.append((_days_after(rng.choice(journeys), rng.choice(AROUND_THE_WAIT)), None))
         else:
             questions.append(random_question(rng))
     return histories, questions
 
 
-def _a_month_later(line: Line, rng: Random) -> Line:
-    if rng.random() < 0.8:
+def _after_a_journey(line: Line, journeys: Sequence[str], rng: Random) -> Line:
+    if line["topic"] not in EXIT_TOPICS or not journeys or rng.random() < 0.6:
         return line
-    exit_on = _days_after(line["value"]["exit_on"], rng.choice(AROUND_THE_WAIT)).isoformat()
-    return {**line, "value": {**line["value"], "exit_on": exit_on}}
+    exit_on = _days_after(rng.choice(journeys), rng.choice((-1, 0, *AROUND_THE_WAIT)))
+    return {**line, "value": {**line["value"], "exit_on": exit_on.isoformat()}}
 
 
 def _days_after(day: str, days: int) -> date:

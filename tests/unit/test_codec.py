@@ -125,7 +125,7 @@ def without(header: str) -> Sent:
     return GOOD._replace(headers={name: text for name, text in GOOD.headers.items() if name != header})
 
 
-RECEIPT = {"ce_id": "e1", "topic": GOOD.topic, "outcome": "accepted", "reason": None}
+RECEIPT = {"ce_id": "e1", "topic": GOOD.topic, "partition": 0, "offset": 1, "outcome": "accepted", "reason": None}
 
 # What is sent, the reason and the field that is named.
 REFUSED: dict[str, tuple[Sent, str, str]] = {
@@ -236,9 +236,10 @@ def test_a_key_in_another_partition_than_kafka_gives_it_is_refused() -> None:
     partition = partition_of(b"c1", 4)
     record = Fetched(GOOD.key, GOOD.value, list(GOOD.headers.items()), 17, 0)
     letters: dict[str, list[Any]] = {}
-    [(key, _event)] = accepted(Block(GOOD.topic, partition, [record]), {}, 4, letters)
-    assert (key, letters) == (b"c1", {})
-    assert list(accepted(Block(GOOD.topic, (partition + 1) % 4, [record]), {}, 4, letters)) == []
+    receipts: dict[str, list[Any]] = {}
+    [(key, _event, _record)] = accepted(Block(GOOD.topic, partition, [record]), {}, 4, letters, receipts)
+    assert (key, letters, receipts) == (b"c1", {}, {})
+    assert list(accepted(Block(GOOD.topic, (partition + 1) % 4, [record]), {}, 4, letters, receipts)) == []
     [letter] = letters["utresa.dead-letter.migrationsverket.v1"]
     assert (letter.key, letter.value) == (GOOD.key, GOOD.value)
     assert dict(letter.headers)["utresa_reason"] == b"wrong-partition"

@@ -11,6 +11,7 @@ import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, NotEnoughReplicasError
 from aiokafka.partitioner import murmur2 as murmur2_of_aiokafka
 from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.types import TP
 from utresa.engine.effects import Encoded, Publisher, WriteFailed, murmur2, partition_of
 from utresa.metrics import Metrics
 
@@ -42,8 +43,12 @@ class Broker:
         return acknowledged
 
 
+async def _no_ends(_: Sequence[TP]) -> Mapping[TP, int]:
+    return {}
+
+
 def publish(broker: Broker, by_partition: Mapping[int, Sequence[Encoded]], metrics: Metrics) -> None:
-    publisher = Publisher(lambda: broker, 0.05, metrics)
+    publisher = Publisher(lambda: broker, _no_ends, 0.05, metrics)
     asyncio.run(publisher.publish("some.topic.v1", by_partition))
 
 

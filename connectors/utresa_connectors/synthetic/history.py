@@ -73,6 +73,7 @@ def lines(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: boo
 
 def _planned(seed: int) -> Iterator[Life]:
     books = Books(Random(f"utresa/{seed}"))
+    yield from removal_rest.transported(books)  # first, while transports are left
     for kind in (removal.exits, removal_rest.lives, dublin.lives, refusal.lives, court.lives, strays.lives):
         yield from kind(books)
     books.close()

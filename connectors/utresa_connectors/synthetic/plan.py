@@ -3,8 +3,8 @@
 Figures of 2022, 2023 and 2024 that the report "Gemensam redovisning av återvändandeverksamhetens resultat
 2024" prints are its own, with the section beside them. All others are chosen to be plausible beside those.
 Before 2022 the report prints nothing, and about one case in ten is written; the courts' expulsions are written
-in full, for their stock is printed. 2025 goes to 20 February, the day of the report, and holds only what still
-happens to earlier cases.
+in full, for their stock is printed. 2025 goes to 20 February, the day of the report, and holds little more than
+what still happens to earlier cases.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ TAX_AGENCY_INDICATED = table("""
 
 # The Police registered an exit in accordance, the Migration Agency none: not in edition 2024 (§1.2).
 REMOVAL_BY_POLICE_ONLY = {2019: 3, 2020: 2, 2021: 3, 2022: 55, 2023: 64, 2024: 72, 2025: 6}
+
+# Transported out of Schengen, and no authority registered the exit.
+REMOVAL_UNREGISTERED = {2022: 4, 2023: 5, 2024: 6}
 
 # How the exits of a year came about in the Migration Agency's own care, per cent. "early": before the decision
 # could be enforced, which editions 2022 and 2023 leave out; more and more, as SIS reports of itself (§3.1.1).
@@ -215,6 +218,7 @@ NOT_PERFORMED_BECAUSE = {
 # United Kingdom 2020-02-01. True: in accordance, although the decision does not name the country.
 EDGE_DAYS = (
     ("2020-01-31", "GB", True),
+    ("2020-02-01", "GB", True),
     ("2022-12-31", "HR", True),
     ("2023-01-01", "HR", False),
     ("2024-03-30", "RO", True),

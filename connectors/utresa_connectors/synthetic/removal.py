@@ -66,10 +66,12 @@ def _seats(books: Books) -> Iterator[PlannedExit]:
 
 
 def _edges(books: Books) -> Iterator[PlannedExit]:
-    """The exits that are in accordance by the day alone."""
-    for exit_on, country, in_accordance in plan.EDGE_DAYS:
+    """The exits whose accordance, or class, hangs on the day alone."""
+    for iso_day, country, in_accordance in plan.EDGE_DAYS:
+        exit_on = day(iso_day)
         if in_accordance:
-            yield _owed(books, PlannedExit(MIGRATIONSVERKET, "eu_country", day(exit_on), country))
+            to = "eu_country" if country in territory_only(exit_on) else "third_country"
+            yield _owed(books, PlannedExit(MIGRATIONSVERKET, to, exit_on, country))
 
 
 def _rest(books: Books, year: int) -> Iterator[PlannedExit]:

@@ -151,7 +151,7 @@ def _register_handover(books: Books, case: Case, handed_over: Day, received: Day
 
 def place_of(books: Books, home: str, to: str, exit_on: Day, country: str | None, escorted: bool) -> Place:
     """Where an exit of the class `to` goes; escorted ones to IE, CY and such while transports there are owed."""
-    if to == "eu_country" and country is not None:
+    if to in ("eu_country", "third_country") and country is not None:
         return places.at_the_edge(home, country)
     owed = (("removal", "territory"), year_of(exit_on))
     if to == "eu_country" and escorted and books.transports.left(owed):

@@ -27,7 +27,7 @@ from utresa_connectors.synthetic.transports import escort, one_order_in_two_case
 
 
 def lives(books: Books) -> Iterator[Life]:
-    """All of them; the last fill what the plan still owes in receipts, final decisions and decisions."""
+    """All but `transported`; the last fill what the plan still owes in receipts and decisions."""
     yield from _naming_one_order(books)
     yield from _naming_one_alert(books)
     yield from _edges(books)
@@ -37,6 +37,17 @@ def lives(books: Books) -> Iterator[Life]:
     yield from _handed_over(books)
     yield from _final(books)
     yield from _under_appeal(books)
+
+
+def transported(books: Books) -> Iterator[Life]:
+    """Transported, but never registered as gone: no exit is counted."""
+    for year, number in plan.REMOVAL_UNREGISTERED.items():
+        for _ in range(number):
+            flown_on = any_day(books.rng, year)
+            case = _waiting(books, courses.by_police(books.rng, flown_on))
+            assert case.course.received is not None
+            escort(books, case.life, case.place.home, flown_on, case.course.received)
+            yield case.life
 
 
 def _edges(books: Books) -> Iterator[Life]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from datetime import date
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
-from utresa.domain.records import Event, latest
+from utresa.domain.records import Event, Outcome, latest, outcome
 from utresa.domain.reference import Reference, merge_references, named_by
 
 _identity = attrgetter("identity")
@@ -27,19 +28,37 @@ class Case(msgspec.Struct, frozen=True, array_like=True, gc=False):
     as_of: date = date.min
 
 
-def with_event(case: Case, event: Event) -> Case:
-    """The case after one event: the same object when the event changes nothing."""
+class Taken(NamedTuple):
+    """What became of an event: the case after it, the revision that now holds, and the references that must hear of it.
+
+    These are those that the event names and those that the revision before it named; none when it changed nothing,
+    since a superseded revision claims nothing.
+    """
+
+    case: Case
+    outcome: Outcome
+    held: Event
+    references: list[tuple[str, str]]
+
+
+def take(case: Case, event: Event) -> Taken:
+    """Take one event in. The case is the same object when the event changes nothing."""
     events = case.events
     place = bisect_left(events, event.identity, key=_identity)
-    if place < len(events) and events[place].identity == event.identity:
-        held = latest(events[place], event)
-        after = case.events if held is events[place] else (*events[:place], held, *events[place + 1 :])
-    else:
-        after = (*events[:place], event, *events[place:])
+    old = events[place] if place < len(events) and events[place].identity == event.identity else None
+    new = event if old is None else latest(old, event)
     as_of = max(case.as_of, event.record.revised_on)
-    if after is events and as_of == case.as_of:
-        return case
-    return Case(case.case_id, after, case.references, as_of)
+    if new == old:
+        kept = case if as_of == case.as_of else Case(case.case_id, events, case.references, as_of)
+        return Taken(kept, outcome(old, event), new, [])
+    after = (*events[:place], new, *events[place + (old is not None) :])
+    touched = sorted({*named_by(new), *(named_by(old) if old else ())})
+    return Taken(Case(case.case_id, after, case.references, as_of), outcome(old, event), new, touched)
+
+
+def with_event(case: Case, event: Event) -> Case:
+    """The case after one event: the same object when the event changes nothing."""
+    return take(case, event).case
 
 
 def held(case: Case, identity: tuple[str, str]) -> Event | None:

@@ -24,6 +24,7 @@ from utresa.domain.records import (
     TransportOutcome,
     TravelOrder,
 )
+from utresa.domain.reference import Reference, named_by
 from utresa.domain.territory import area, in_schengen, in_territory
 
 KINDS = {
@@ -155,10 +156,19 @@ def _decision_order(event: Event) -> tuple[date, str, str]:
 
 
 def records_of(case: Case) -> Iterator[Record]:
-    """The SIS exits and outcomes that belong to the case: under the references of which it is the owner."""
+    """The SIS exits and outcomes that belong to the case."""
+    for reference in own_references(case):
+        yield from (event.record for event in reference.events if not event.record.retracted)
+
+
+def own_references(case: Case) -> Iterator[Reference]:
+    """The references whose records belong to the case: those that it, and no smaller case, names."""
+    if not case.references:
+        return
+    named = {key for event in case.events for key in named_by(event)}
     for reference in case.references:
-        if reference.owner == case.case_id:
-            yield from (event.record for event in reference.events if not event.record.retracted)
+        if reference.key in named and min(reference.claimants, default=case.case_id) >= case.case_id:
+            yield reference
 
 
 # Episodes

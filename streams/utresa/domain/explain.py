@@ -13,10 +13,11 @@ import msgspec
 
 from utresa.domain.case import Case
 from utresa.domain.editions import Edition, Measure
-from utresa.domain.exits import Exit, Facts, Order, assess, tax_agency_indicated
+from utresa.domain.exits import Exit, Facts, Order, assess, own_references, tax_agency_indicated
 from utresa.domain.figures import Cell, populations_of
 from utresa.domain.grounds import Citation, View, accordance_of, cited, preferred_to, view_of
 from utresa.domain.records import Decision, Event, SisExit, TransportOutcome
+from utresa.domain.reference import named_by
 from utresa.domain.support import REGISTERED, Item, cells_in, is_about, item_of
 
 
@@ -113,12 +114,13 @@ class NotCounted(msgspec.Struct, frozen=True):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """What a case counts towards in an edition, and why not towards the rest."""
+    """What a case counts towards in an edition, and why not towards the rest. `records` is all that the case holds."""
 
     case_id: str
     edition: str
     kind: str | None
     decision: Citation | None
+    records: tuple[Citation, ...]
     counted: tuple[Counted, ...]
     not_counted: tuple[NotCounted, ...]
 
@@ -129,14 +131,19 @@ class Why(msgspec.Struct, frozen=True):
 def why(case: Case, edition: Edition) -> Why:
     """Everything that the case counts towards, and a reason for every registration and measure that it does not."""
     facts = assess(case)
+    records = tuple(map(cited, _held(case)))
     if facts is None:
         nothing = _Left(None, "no-decision", "", "")
-        return Why(case.case_id, edition.name, None, None, (), _grouped((nothing, *_withdrawn(case))))
+        return Why(case.case_id, edition.name, None, None, records, (), _grouped((nothing, *_withdrawn(case))))
     view = view_of(case, edition, facts)
     counted = tuple(_counted_in(view))
     used = {(record.topic, record.record_id) for one in counted for record in one.item.records}
     left = [*_withdrawn(case), *_of_no_use(view, used), *_left_out(view)]
-    return Why(case.case_id, edition.name, facts.kind, cited(view.deciding), counted, _grouped(left))
+    return Why(case.case_id, edition.name, facts.kind, cited(view.deciding), records, counted, _grouped(left))
+
+
+def _held(case: Case) -> list[Event]:
+    return [*case.events, *(event for reference in case.references for event in reference.events)]
 
 
 def _counted_in(view: View) -> Iterator[Counted]:
@@ -172,21 +179,23 @@ def _withdrawn(case: Case) -> Iterator[_Left]:
     for event in case.events:
         if event.record.retracted:
             yield _Left(event, "retracted", "", "")
+    own = {reference.key for reference in own_references(case)}
+    named = {key for event in case.events for key in named_by(event)}
     for reference in case.references:
         for event in reference.events:
             if event.record.retracted:
                 yield _Left(event, "retracted", "", "")
-            elif case.case_id not in reference.claimants:
-                yield _Left(event, "no-longer-named", f"{reference.kind} {reference.id}", "")
-            elif reference.owner != case.case_id:
-                yield _Left(event, "another-case-owns-it", f"{reference.kind} {reference.id}: {reference.owner}", "")
+            elif reference.key not in named:
+                yield _Left(event, "no-longer-named", f"The {reference.kind} is {reference.id}.", "")
+            elif reference.key not in own:
+                yield _Left(event, "another-case-owns-it", f"Here case {min(reference.claimants)}.", "")
 
 
 def _of_no_use(view: View, used: set[tuple[str, str]]) -> Iterator[_Left]:
     """Decisions that the case does not go by, and SIS exits that confirm nothing that counts."""
     for event in view.standing.values():
         if isinstance(event.record, Decision) and event is not view.deciding:
-            yield _Left(event, "another-decision-holds", f"the decision is {view.deciding.record.record_id}", "")
+            yield _Left(event, "another-decision-holds", f"Here {view.deciding.record.record_id}.", "")
         if isinstance(event.record, SisExit) and event.identity not in used:
             yield _Left(event, "confirms-nothing", "", "")
 
@@ -196,7 +205,7 @@ def _left_out(view: View) -> Iterator[_Left]:
     there = {type(event.record) for event in view.standing.values()}
     for measure in view.edition.measures:
         if not is_about(measure, view.facts):
-            yield _Left(None, "other-kind", f"the decision's is {view.facts.kind}", measure.name)
+            yield _Left(None, "other-kind", f"The case's is {view.facts.kind}.", measure.name)
         elif measure.counts == "counted" or REGISTERED[measure.counts] in there:
             passed_over = _PASSED_OVER.get(measure.counts)
             for event, reason, detail in passed_over(view) if passed_over else ():
@@ -246,7 +255,7 @@ def _not_the_exit(view: View) -> _PassedOver:
     """Registrations that are not their episode's counted exit, and episodes without any."""
     for start in view.starts:
         if all(one.episode != start for one in view.facts.exits):
-            yield None, "no-exit-registered", f"the episode begun {start}"
+            yield None, "no-exit-registered", f"It began on {start}."
     for one in view.facts.exits:
         first = next(iter(view.seen(one.episode)), None)
         if first is not one or (view.facts.kind == "removal" and not one.in_accordance):
@@ -261,7 +270,7 @@ def _exit_passed_over(view: View, one: Exit, first: Exit | None) -> tuple[str, s
     assert first is not None, "the episode has this one"
     if view.facts.kind == "removal" and not one.in_accordance:
         return "not-in-accordance", accordance_of(view, one)[0]
-    return "another-registration-counts", f"{first.record_id}: {preferred_to(first, one)}"
+    return "another-registration-counts", f"Here {first.record_id}: {preferred_to(first, one)}."
 
 
 def _not_the_indication(view: View) -> _PassedOver:
@@ -276,7 +285,7 @@ def _not_the_indication(view: View) -> _PassedOver:
         elif view.seen(one.episode):
             yield view.event_of("exits", one), "known-otherwise", ""
         else:
-            yield view.event_of("exits", one), "another-registration-counts", "the earliest stands for the episode"
+            yield view.event_of("exits", one), "another-registration-counts", "The earliest stands for the episode."
 
 
 def _not_transported(view: View) -> _PassedOver:

@@ -18,7 +18,7 @@ Readings that hold for all codes:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, TypeVar
 
@@ -211,9 +211,9 @@ def reference_findings(reference: Reference) -> tuple[Finding, ...]:
 class _Undecided:
     """Of a case without a decision, what there is to say of it."""
 
-    handovers: list[CaseHandover] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    transports: list[Transport] = field(default_factory=list)
+    handovers: list[CaseHandover]
+    orders: list[Order]
+    transports: list[Transport]
 
 
 def _undecided(case: Case) -> _Undecided:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from utresa.domain.case import Case
-from utresa.domain.editions import Edition, Measure
+from utresa.domain.editions import RECEIVED_REASON, Edition, Measure
 from utresa.domain.exits import (
     MIGRATIONSVERKET,
     POLISEN,
@@ -25,6 +25,7 @@ from utresa.domain.exits import (
     episode_of,
     episode_starts,
     explaining_handover,
+    own_references,
     the_decision,
 )
 from utresa.domain.records import (
@@ -116,7 +117,7 @@ def view_of(case: Case, edition: Edition, facts: Facts) -> View:
     own = [event for event in case.events if not event.record.retracted]
     deciding = the_decision(own)
     assert deciding is not None, "facts without a decision"
-    referred = (one for reference in case.references if reference.owner == case.case_id for one in reference.events)
+    referred = (event for reference in own_references(case) for event in reference.events)
     return View(
         edition=edition,
         facts=facts,
@@ -265,7 +266,7 @@ def _enforcement_case(view: View, measure: Measure, one: EnforcementCase) -> Gro
     if measure.aggregate == "stock":
         closed = f"closed on {one.closed_on}" if one.closed_on else "not closed"
         rules.append(f"Opened on {one.opened_on}, {closed} (Table 4).")
-    if one.basis == "HANDOVER" and any(dimension.name == "reason" for dimension in measure.by):
+    if RECEIVED_REASON in measure.by:
         handover = explaining_handover(view.facts, one)
         if handover is not None:
             events.append(view.event_of("handovers", handover))

@@ -26,6 +26,7 @@ InputTopic = Literal[
 ]
 AGENCIES: tuple[Agency, ...] = get_args(Agency)
 
+Outcome = Literal["accepted", "superseded", "duplicate"]
 Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 DecisionKind = Literal["REMOVAL", "DUBLIN_TRANSFER", "REFUSAL_OF_ENTRY", "COURT_EXPULSION"]
 ReturnCaseCloseReason = Literal["OWN_EXIT", "HANDED_OVER", "WRITTEN_OFF", "OTHER"]
@@ -181,9 +182,29 @@ def canonical_json(record: Record) -> bytes:
 
 
 def latest(one: Event, other: Event) -> Event:
-    """The revision that holds, of two of one registration. Commutative, associative, idempotent (law 1)."""
-    if one.version != other.version:
-        return one if one.version > other.version else other
-    if one.record == other.record:
-        return one if one.offset <= other.offset else other
-    return max(one, other, key=lambda event: canonical_json(event.record))
+    """The revision that holds, of two of one registration. Commutative, associative, idempotent (law 1).
+
+    The same content sent again holds by the later sending, as the contract wants, and stands at the place of the
+    first.
+    """
+    first, last = (one, other) if one.version <= other.version else (other, one)
+    if first.record == last.record:
+        offset = min(first.offset, last.offset)
+        return last if last.offset == offset else Event(last.topic, last.ce_time, last.ce_id, last.record, offset)
+    if first.version == last.version:
+        return max(first, last, key=lambda event: canonical_json(event.record))
+    return last
+
+
+def outcome(held: Event | None, event: Event) -> Outcome:
+    """What becomes of an event that arrives where `held` is: a receipt's word.
+
+    A replayed event, which is known by its place, is answered as it was the first time.
+    """
+    if held is None or event.offset == held.offset:
+        return "accepted"
+    if held.record == event.record:
+        return "accepted" if event.offset < held.offset else "duplicate"
+    if latest(held, event) is event or event.offset < held.offset:
+        return "accepted"
+    return "superseded"

@@ -73,8 +73,8 @@ def supporting(
 ) -> Support | None:
     """What in the case stands behind the figure; dimensions left out mean all their values.
 
-    Of charters, a partition of the cases cannot know the charter's own word on Frontex: that dimension is not asked
-    here, and nothing is a figure's share, until `settled` has seen all the cases.
+    Of charters, the year's every passenger stands behind: whether a charter flew for Frontex another passenger's
+    transport may say, to another country or under another case, so that `settled` asks for the dimensions.
     """
     if not _may_count(case, measure, year):
         return None
@@ -86,7 +86,7 @@ def supporting(
     for item in populations_of(facts, edition)[measure.counts]:
         cells = cells_in(measure, facts, item)
         amount = sum(amount for cell, amount in cells if _falls_in(measure, cell, year))
-        if amount and _matches(measure, cells[0][0], dims or {}):
+        if amount and (_is_about_charters(measure) or _matches(_named(measure, cells[0][0]), dims or {})):
             view = view or view_of(case, edition, facts)
             items.append(item_of(view, measure, item, cells, amount))
     if view is None:
@@ -110,7 +110,7 @@ def settled(measure: Measure, dims: Mapping[str, str], supports: Iterable[Suppor
         items = []
         for item in support.items:
             own = {**item.dims, name: str(item.part in frontex).lower()}
-            if dims.get(name, own[name]) != own[name]:
+            if not _matches(own, dims):
                 continue
             charter = (item.part, *own.values())
             repeated = charter in counted_under
@@ -179,19 +179,20 @@ def _falls_in(measure: Measure, cell: Cell, year: int) -> bool:
     return cell.year == year and not (measure.aggregate == "mean" and cell.part == "sum")
 
 
-def _matches(measure: Measure, cell: Cell, dims: Mapping[str, str]) -> bool:
-    asked = measure.by[1:] if _is_about_charters(measure) else measure.by
-    values = cell.dims[len(measure.by) - len(asked) :]
-    return all(dims.get(dimension.name, value) == value for dimension, value in zip(asked, values, strict=True))
+def _named(measure: Measure, cell: Cell) -> dict[str, str]:
+    return {dimension.name: value for dimension, value in zip(measure.by, cell.dims, strict=True)}
+
+
+def _matches(own: Mapping[str, str], dims: Mapping[str, str]) -> bool:
+    return all(own[name] == value for name, value in dims.items())
 
 
 def item_of(view: View, measure: Measure, item: Any, cells: Sequence[tuple[Cell, int]], amount: int) -> Item:
     """A population's item as it counts in its cells, with its grounds."""
     cell = cells[0][0]
-    dims = {dimension.name: value for dimension, value in zip(measure.by, cell.dims, strict=True)}
     events, rules = grounds(view, measure, item)
     return Item(
-        dims=dims,
+        dims=_named(measure, cell),
         amount=amount,
         records=tuple(map(cited, events)),
         rules=(*rules, f"{measure.rule} ({measure.source})"),

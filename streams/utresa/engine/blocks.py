@@ -39,6 +39,7 @@ REBALANCE_TIMEOUT_SECONDS = 60.0
 # A fetch that the broker holds open keeps aiokafka from asking for partitions drained meanwhile, so it may
 # not be long: 50 ms is 20 requests a second when idle. (Faust has 1.5 s.)
 FETCH_WAIT_SECONDS = 0.05
+METADATA_RETRY_SECONDS = 0.5
 # At most one such piece per partition lies fetched and unread: about 3 500 records of 300 bytes.
 PARTITION_FETCH_BYTES = 1 << 20
 FETCH_BYTES = 16 << 20
@@ -100,7 +101,7 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust's assignor, whatever tables there are: it gives a worker the same partitions of every topic.
         self._assignor = self.app.assignor
         conf = self.app.conf
-        return aiokafka.AIOKafkaConsumer(
+        consumer = aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
@@ -116,6 +117,8 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
             heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
             rebalance_timeout_ms=int(REBALANCE_TIMEOUT_SECONDS * 1000),
         )
+        pace_metadata(consumer._client)
+        return consumer
 
     async def place(self) -> dict[TP, int]:
         """Seek every input partition to its committed offset, or to its beginning, and say where that is.
@@ -137,6 +140,9 @@ class BlockConsumerThread(driver.AIOKafkaConsumerThread):
         for tp in offsets.keys() - set(beginning):
             consumer.seek(tp, offsets[tp])
         return {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Faust prints the traceback, exception text and all; the app logs the failure."""
 
     async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
         """The next offset of each partition, as the broker now has it."""
@@ -339,6 +345,27 @@ class DurableProducer(driver.Producer):
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+        producer = super()._new_producer(transactional_id)
+        pace_metadata(producer.client)
+        return producer
+
+
+def pace_metadata(client: Any) -> None:
+    """Let aiokafka's client wait after it could not get metadata.
+
+    It asks again at once, and so takes a whole core, and two log lines each time, for as long as the broker is away.
+    """
+    update = client._metadata_update
+
+    async def paced(*args: Any) -> bool:
+        updated: bool = await update(*args)
+        if not updated:
+            await asyncio.sleep(METADATA_RETRY_SECONDS)
+        return updated
+
+    client._metadata_update = paced
 
 
 class BlockTransport(driver.Transport):

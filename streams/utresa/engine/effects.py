@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from faust.types import TP
 
 from utresa.engine.blocks import Block, EngineError
 from utresa.engine.store import Row, RowStore, TableSpec
@@ -84,6 +85,12 @@ class Effects(Protocol):
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Append records to a topic. They are durable when this returns. Raises WriteFailed."""
 
+    async def send_all(self, by_topic: Mapping[str, Sequence[Message]]) -> None:
+        """The same to several topics at once, in no order between them."""
+
+    async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+        """Where the topics now end: by topic and partition, the next offset."""
+
 
 class Processor(Protocol):
     """One stage: reads topics, keeps tables, all with the same number of partitions."""
@@ -103,6 +110,9 @@ class Processor(Protocol):
 
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Handle a block. It is acknowledged when this returns; if it raises, never, and the worker stops."""
+
+    async def on_tick(self, partition: int, effects: Effects) -> None:
+        """Time has passed, between blocks, for what has to happen although none comes."""
 
 
 class BlockEffects:
@@ -136,6 +146,12 @@ class BlockEffects:
             by_partition[where].append((message.key, message.value, list(message.headers)))
         await self._publish(topic, by_partition)
 
+    async def send_all(self, by_topic: Mapping[str, Sequence[Message]]) -> None:
+        await asyncio.gather(*(self.send(topic, messages) for topic, messages in by_topic.items() if messages))
+
+    async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+        return await self._publisher.ends_of(topics)
+
     async def _publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
         self._require_owned()
         await self._publisher.publish(topic, by_partition)
@@ -153,14 +169,29 @@ Encoded = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 class Publisher:
     """Appends records to topics in batches, and waits until the broker has them."""
 
-    def __init__(self, producer: Callable[[], AIOKafkaProducer], timeout_seconds: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        producer: Callable[[], AIOKafkaProducer],
+        ends: Callable[[Sequence[TP]], Awaitable[Mapping[TP, int]]],
+        timeout_seconds: float,
+        metrics: Metrics,
+    ) -> None:
         self._producer = producer
+        self._ends = ends
         self._timeout_seconds = timeout_seconds
         self.metrics = metrics
 
     async def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has. Raises WriteFailed."""
         return len(await self._or_fail(topic, self._producer().partitions_for(topic)))
+
+    async def ends_of(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+        """By topic and partition, the next offset. Raises WriteFailed."""
+        tps = [TP(topic, partition) for topic in topics for partition in range(await self.partitions_of(topic))]
+        found: dict[str, dict[int, int]] = {topic: {} for topic in topics}
+        for tp, offset in (await self._or_fail(topics[0], self._ends(tps))).items():
+            found[tp.topic][tp.partition] = offset
+        return found
 
     async def publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
         """Append, in order within a partition. Returns when the broker has everything. Raises WriteFailed."""

@@ -28,7 +28,7 @@ from faust.types import TP
 from mode import Service
 
 from utresa import logs
-from utresa.engine.blocks import BlockConsumer, EngineError
+from utresa.engine.blocks import BlockConsumer, EngineError, pace_metadata
 from utresa.metrics import Metrics
 
 log = logs.logger("store")
@@ -133,6 +133,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
             max_partition_fetch_bytes=LOAD_FETCH_BYTES,
             fetch_max_wait_ms=50,
         )
+        pace_metadata(reader._client)
         await reader.start()
         try:
             pending = [TopicPartition(self.spec.topic, partition) for partition in partitions]

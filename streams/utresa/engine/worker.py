@@ -11,7 +11,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,8 @@ log = logs.logger("worker")
 
 # Blocks that wait between the reading loop and an agent. One is enough to keep it busy; each is memory.
 QUEUED_BLOCKS = 2
+# How often a processor hears that time has passed.
+TICK_SECONDS = 0.2
 # Of a stop: how long the block in hand may take, and when the process ends whatever is still waited for.
 DRAIN_SECONDS = 5.0
 STOP_SECONDS = 9.0
@@ -192,8 +194,10 @@ class EngineApp(faust.App):
         self.transport.max_block_records = settings.max_block_records
         self.transport.drain_seconds = settings.write_timeout_seconds
         self.transport.on_commit_failed = metrics.commit_failures.inc  # type: ignore[method-assign]
-        self.publisher = Publisher(self._producer_started, settings.write_timeout_seconds, metrics)
+        self.publisher = Publisher(self._producer_started, self._ends, settings.write_timeout_seconds, metrics)
         self.stages = [Stage(self, processor) for processor in processors]
+        # Made here: Faust makes it when first asked, and binds it to the event loop of whichever thread asks.
+        self._resumed = cast(RowTables, self.tables).recovery.completed
 
     @property
     def blocks(self) -> BlockConsumer:
@@ -203,10 +207,12 @@ class EngineApp(faust.App):
     def _producer_started(self) -> AIOKafkaProducer:
         return cast(DurableProducer, self.producer)._ensure_producer()
 
+    async def _ends(self, tps: Sequence[TP]) -> Mapping[TP, int]:
+        return await self.blocks.ends(tps)
+
     def is_ready(self) -> bool:
-        """Partitions assigned (possibly none), rows loaded, streams flowing."""
-        completed = cast(RowTables, self.tables).recovery.completed.is_set()
-        return completed and not self.rebalancing and not self.failure.done()
+        """Partitions assigned (possibly none), rows loaded, streams flowing. May be asked from any thread."""
+        return self._resumed.is_set() and not self.rebalancing and not self.failure.done()
 
     @property
     def code(self) -> int:
@@ -245,6 +251,8 @@ class Stage:
         self.processor = processor
         self.tables = {spec.name: self._table(spec) for spec in processor.tables}
         self.held: dict[int, Mapping[str, dict[bytes, Row]]] = {}
+        self.turn = asyncio.Lock()  # a processor does one thing at a time: a block or a tick
+        app.task(self.tick)
         topic = app.topic(*processor.topics, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=processor.name)(self.consume)
 
@@ -293,13 +301,32 @@ class Stage:
             if self.app.failure.done():
                 return
 
+    async def tick(self) -> None:
+        """Until the worker stops: tell the processor, for each of its partitions, that time has passed."""
+        while not (self.app.should_stop or self.app.failure.done()):
+            await asyncio.sleep(TICK_SECONDS)
+            for partition in list(self.held):
+                async with self.turn:
+                    if partition in self.held and self.app.is_ready():
+                        await self._tick(partition)
+
+    async def _tick(self, partition: int) -> None:
+        rows = self.held[partition]
+        effects = self._effects(partition, lambda: self.held.get(partition) is rows and not self.app.rebalancing)
+        try:
+            await self.processor.on_tick(partition, effects)
+        except PartitionLost:
+            pass
+        except Exception as error:
+            self.app.fail(error)
+
     async def _handle(self, message: BlockMessage) -> None:
         consumer, block, started = self.app.blocks, message.block, perf_counter()
-        owned = partial(consumer.owns, message)
-        effects = BlockEffects(self.app.publisher, self._stores(), block.partition, owned)
+        effects = self._effects(block.partition, partial(consumer.owns, message))
         try:
             with consumer.hold(message):
-                await self.processor.on_block(block, effects)
+                async with self.turn:
+                    await self.processor.on_block(block, effects)
                 acknowledged = consumer.ack(message)
         except PartitionLost:
             acknowledged = False
@@ -329,6 +356,9 @@ class Stage:
         table = RowTable(self.app, spec, settings.kafka, settings.load_timeout_seconds, metrics)
         self.app.tables.add(table)
         return table
+
+    def _effects(self, partition: int, owned: Callable[[], bool]) -> BlockEffects:
+        return BlockEffects(self.app.publisher, self._stores(), partition, owned)
 
     def _stores(self) -> dict[str, RowStore]:
         return {name: table.store for name, table in self.tables.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 from utresa.domain.editions import EDITIONS, Edition
 from utresa.engine.effects import Processor
@@ -11,6 +12,15 @@ from utresa.processors.correlate import Correlate
 from utresa.processors.totals import Totals
 
 
-def all_processors(partitions: int, editions: Sequence[Edition] = EDITIONS) -> list[Processor]:
+def all_processors(
+    partitions: int,
+    editions: Sequence[Edition] = EDITIONS,
+    cut_interval_seconds: float = 5.0,
+    now: Callable[[], float] = monotonic,
+) -> list[Processor]:
     """The whole way of the data, for a worker or for the in-memory driver."""
-    return [Correlate(partitions, editions), Cases(partitions, editions), Totals(partitions, editions)]
+    return [
+        Correlate(partitions, editions),
+        Cases(partitions, editions),
+        Totals(partitions, editions, cut_interval_seconds, now),
+    ]

@@ -1,51 +1,84 @@
 """cases: events become case rows, and rows become the partition's figures.
 
-Order of effects, and why (law 4): dead letters and links first, then the rows, then the partials that rest on them.
+Order of effects, and why (law 4):
+
+1. what a replay could not say again, because the rows then hold the change already: dead letters, links, the causes
+   of revisions, findings;
+2. the rows;
+3. what rests on the rows, and is said again after any crash: partials, progress, receipts, cuts.
+
 The engine acknowledges the block when all of it is durable. A crash anywhere in between brings the block again: the
-rows merge it to nothing new, links say the same once more, and the figures are rebuilt from the rows, so that the
-next partial is right even where the last one was never sent. Links come before rows because a revision that drops an
-alert is only seen as a change while the row still holds the earlier revision.
+rows merge it to nothing new, what was said is said once more and means the same, and the figures are rebuilt from the
+rows, so that the next partial is right even where the last one was never sent.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
 
-from utresa.domain.case import Case, merge, references_touched, with_event, with_reference
+from utresa.domain.case import Case, merge, take, with_reference
 from utresa.domain.editions import EDITIONS, Edition
-from utresa.domain.exits import assess
-from utresa.domain.figures import Tally, apply, contributions_of
+from utresa.domain.figures import Tally, apply
 from utresa.domain.records import Event
+from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import DeadLetters, Position, accepted, internal
-from utresa.processors.messages import Link, Partial, Version, decode_case_event, encode
+from utresa.processors.cuts import Inexact, Journal, check_claims
+from utresa.processors.intake import Outbox, Position, accepted, add_receipt, internal, post, to_totals
+from utresa.processors.messages import (
+    CaseMark,
+    Cause,
+    Causes,
+    Clock,
+    Cut,
+    CutRequest,
+    Link,
+    News,
+    Offsets,
+    Part,
+    Partial,
+    ReferenceMark,
+    decode_case_message,
+    encode,
+)
+from utresa.processors.reconciliation import Reconciliation
+from utresa.processors.running import Change, Definitions, Place, Running, Step
 from utresa.topics import CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL
 
 _decode_row = msgspec.msgpack.Decoder(Case).decode
-TABLE: TableSpec = TableSpec(
+TABLE = TableSpec(
     name="cases",
     topic=CASES_CHANGELOG.name,
     encode=encode,
     decode=lambda _key, value: _decode_row(value),
     merge=merge,
 )
+INPUTS = tuple(topic.name for topic in CASE_INPUTS)
 
 
 @dataclass(slots=True)
 class Folded:
-    """What a block does: the rows it changes, and what has to be said because of it."""
+    """What a block does: the rows it changes, step by step, and what has to be said because of it."""
 
     rows: dict[bytes, Case] = field(default_factory=dict)
-    links: list[Message] = field(default_factory=list)
-    dead_letters: DeadLetters = field(default_factory=dict)
+    steps: dict[bytes, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    news: list[tuple[bytes, Reference]] = field(default_factory=list)
+    control: list[CutRequest | ReferenceMark | Clock] = field(default_factory=list)
+    letters: Outbox = field(default_factory=dict)
+    receipts: Outbox = field(default_factory=dict)
     as_of: date = date.min
+
+    def keep(self, key: bytes, event: Event, before: Case | None, after: Case) -> None:
+        """The row after an event, where it differs."""
+        if after is not before:
+            self.rows[key] = after
+            self.steps[key].append(Step(event, before, after))
 
 
 def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
@@ -53,108 +86,182 @@ def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
     folded = Folded()
     if block.topic == CASE_EVENT.name:
         for _, value in internal(block):
-            news = decode_case_event(value)
-            key = news.case_id.encode()
-            before = folded.rows.get(key) or rows.get(key) or Case(news.case_id)
-            _keep(folded, key, before, with_reference(before, news.reference))
+            _hear(folded, rows, decode_case_message(value))
         return folded
-    for key, event in accepted(block, rows, partitions, folded.dead_letters):
+    for key, event, _ in accepted(block, rows, partitions, folded.letters, folded.receipts):
         assert isinstance(event, Event)
-        before = folded.rows.get(key) or rows.get(key) or Case(key.decode())
-        after = with_event(before, event)
-        _keep(folded, key, before, after)
-        folded.links += _links(before, after, event)
+        before = folded.rows.get(key) or rows.get(key)
+        taken = take(before or Case(key.decode()), event)
+        folded.keep(key, event, before, taken.case)
+        for kind, reference in taken.references:
+            post(folded.letters, LINK.name, [_link(kind, reference, taken.case, taken.held)])
+        add_receipt(folded.receipts, block.topic, block.partition, event.offset, event.ce_id, taken.outcome)
         folded.as_of = max(folded.as_of, event.record.revised_on)
     return folded
 
 
-def _keep(folded: Folded, key: bytes, before: Case, after: Case) -> None:
-    if after is not before:
-        folded.rows[key] = after
+def _hear(folded: Folded, rows: Mapping[bytes, Case], message: News | CutRequest | ReferenceMark | Clock) -> None:
+    if not isinstance(message, News):
+        folded.control.append(message)
+        return
+    key, reference = message.case_id.encode(), message.reference
+    before = folded.rows.get(key) or rows.get(key)
+    after = with_reference(before or Case(message.case_id), reference)
+    newest = max((*reference.events, *reference.claims), key=lambda event: event.ce_time)
+    folded.keep(key, newest, before, after)
+    folded.news.append((key, reference))
 
 
-def _links(before: Case, after: Case, event: Event) -> Iterable[Message]:
-    """One link a reference; its key tells the claim apart, its partition is the reference's."""
-    for kind, reference in references_touched(before, after, event):
-        key = f"{kind}/{reference}/{after.case_id}/{event.topic}/{event.record.record_id}"
-        yield Message(key.encode(), encode(Link(kind, reference, event)), partition_key=reference.encode())
+def _link(kind: str, reference: str, case: Case, claim: Event) -> Message:
+    """Its key tells the claim apart, its partition is the reference's."""
+    key = f"{kind}/{reference}/{case.case_id}/{claim.topic}/{claim.record.record_id}"
+    return Message(key.encode(), encode(Link(kind, reference, claim)), partition_key=reference.encode())
 
 
-class Running:
-    """One partition's figures by edition and year: always the sum of its rows' contributions (law 3)."""
+class Keeping:
+    """What the processor holds of one partition."""
 
-    def __init__(self, editions: Sequence[Edition], cases: Iterable[Case]) -> None:
-        """Rebuilt from the rows; every edition and year is due to be published."""
-        self.editions = editions
-        self.tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)
-        self.due: set[tuple[str, int]] = set()
-        for case in cases:
-            self.replace(None, case)
-        self.due = set(self.tallies)
+    def __init__(self, takeover: Takeover, definitions: Definitions, partitions: int) -> None:
+        """Rebuilt from the rows."""
+        self.rows: dict[bytes, Case] = takeover.rows[TABLE.name]
+        self.partition = takeover.partition
+        self.partitions = partitions
+        self.definitions = definitions
+        self.running = Running(definitions, self.rows.values())
+        as_of = max((case.as_of for case in self.rows.values()), default=date.min)
+        self.position = Position(Cases.name, takeover, as_of)
+        self.reconciliation = Reconciliation(self.rows.values(), as_of)
+        self.last_cut = -1
+        self.journal: Journal | None = None
+        self.shared: set[bytes] = set()  # rows that have heard of another case's claim since the last cut
 
-    def replace(self, before: Case | None, after: Case) -> None:
-        """Exchange what a case contributed for what it contributes now."""
-        change: dict[tuple[str, int], Tally] = defaultdict(Tally)
-        for case, sign in ((before, -1), (after, 1)):
-            facts = assess(case) if case is not None else None
-            if facts is not None:
-                for edition in self.editions:
-                    for cell, amount in contributions_of(facts, edition).items():
-                        change[edition.name, cell.year][cell] += sign * amount
-        for place, cells in change.items():
-            moved = {cell: amount for cell, amount in cells.items() if amount}
-            if moved:
-                apply(self.tallies[place], moved)
-                self.due.add(place)
+    def change(self, folded: Folded, outbox: Outbox) -> Change:
+        """What the block changes in the figures, with the causes where a published year moves."""
+        total: Change = defaultdict(Tally)
+        causes: dict[Place, list[Cause]] = defaultdict(list)
+        for key, after in folded.rows.items():
+            change = self.definitions.difference(self.rows.get(key), after)
+            for place, cells in change.items():
+                apply(total[place], cells)
+            for place, cause in self.definitions.causes(folded.steps[key], change, self.position.version):
+                causes[place].append(cause)
+        for (edition, year), found in causes.items():
+            post(outbox, PARTIAL.name, [to_totals(Causes(self.partition, edition, year, found), edition)])
+        return total
 
-    def partials(self, partition: int, version: Version) -> list[Message]:
-        """What is due, as absolute messages, to the partition of the totals that keeps the edition."""
-        messages = []
-        for name, year in sorted(self.due):
-            partial = Partial(partition, name, year, version, sorted(self.tallies[name, year].items()))
-            messages.append(Message(partial.key, encode(partial), partition_key=name.encode()))
-        self.due.clear()
-        return messages
+    def note(self, folded: Folded) -> None:
+        """For a cut that is under way: how the rows are before they change, and the news."""
+        self.shared.update(key for key, reference in folded.news if len(reference.cases) > 1)
+        if self.journal is not None:
+            self.journal.note(self.rows, folded.rows)
+            for key, reference in folded.news:
+                self.journal.news[key].append(reference)
+
+    def partials(self, outbox: Outbox) -> None:
+        """The figures that are due, absolute."""
+        version = self.position.version
+        for (edition, year), cells in self.running.take_due():
+            partial = Partial(self.partition, edition, year, version, cells)
+            post(outbox, PARTIAL.name, [to_totals(partial, edition)])
+
+    def mark(self, number: int, outbox: Outbox) -> None:
+        """Begin a cut here; not while the rows may know of records that have not been read again yet, and each cut
+        once: its old marks, delivered again, would not fit the rows as they are by now."""
+        if not self.position.caught_up or number <= self.last_cut:
+            return
+        self.last_cut = number
+        offsets, as_of = self.position.of(INPUTS), self.position.as_of
+        self.journal = Journal(number, offsets, as_of)
+        mark = CaseMark(number, self.partition, as_of, offsets)
+        key = f"mark/{self.partition}".encode()
+        post(outbox, LINK.name, (Message(key, encode(mark), partition=place) for place in range(self.partitions)))
+
+    def hear(self, mark: ReferenceMark, outbox: Outbox) -> None:
+        """A partition of `correlate` has passed the cut; once all have, tell how things stood at it."""
+        journal = self.journal
+        if journal is None or mark.number != journal.number:
+            return
+        journal.marks[mark.partition] = mark
+        if len(journal.marks) == self.partitions:
+            self._conclude(journal, outbox)
+            self.journal = None
+
+    def _conclude(self, journal: Journal, outbox: Outbox) -> None:
+        as_of = max(journal.as_of, *(mark.as_of for mark in journal.marks.values()))
+        try:
+            offsets = journal.cut(self.partition)
+            parts = self.running.at(self._difference(journal, offsets))
+            self.shared.clear()
+        except Inexact:
+            offsets, parts = {}, []
+        for (edition, year), cells in parts:
+            part = Part(self.partition, edition, year, journal.number, cells)
+            post(outbox, PARTIAL.name, [to_totals(part, edition)])
+        for one in self.definitions.editions:
+            cut = Cut(self.partition, one.name, journal.number, as_of, offsets)
+            post(outbox, PARTIAL.name, [to_totals(cut, one.name)])
+
+    def _difference(self, journal: Journal, cut: Offsets) -> Change:
+        """From the figures now to those at the cut."""
+        for key in self.shared:
+            for reference in self.rows[key].references:
+                check_claims(reference, key.decode(), cut, self.partitions)
+        total: Change = defaultdict(Tally)
+        for key, then in journal.rows_at(cut, self.partitions).items():
+            for place, cells in self.definitions.difference(self.rows[key], then).items():
+                apply(total[place], cells)
+        return {place: cells for place, cells in total.items() if cells}
 
 
 class Cases:
     """The processor: keyed by case_id, one row a case."""
 
     name = "cases"
-    topics = (*(topic.name for topic in CASE_INPUTS), CASE_EVENT.name)
-    tables: tuple[TableSpec, ...] = (TABLE,)
+    topics = (*INPUTS, CASE_EVENT.name)
+    tables = (TABLE,)
 
     def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
         """Counts for these editions."""
         self.partitions = partitions
-        self.editions = editions
-        self.rows: dict[int, dict[bytes, Case]] = {}
-        self.running: dict[int, Running] = {}
-        self.positions: dict[int, Position] = {}
+        self.definitions = Definitions(editions)
+        self.keeping: dict[int, Keeping] = {}
 
     def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: its figures are rebuilt from its rows."""
-        cases = takeover.rows[TABLE.name]
-        self.rows[takeover.partition] = cases
-        self.running[takeover.partition] = Running(self.editions, cases.values())
-        as_of = max((case.as_of for case in cases.values()), default=date.min)
-        self.positions[takeover.partition] = Position(self.name, takeover, as_of)
+        self.keeping[takeover.partition] = Keeping(takeover, self.definitions, self.partitions)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's: nothing of it stays."""
-        del self.rows[partition], self.running[partition], self.positions[partition]
+        del self.keeping[partition]
 
     async def on_block(self, block: Block, effects: Effects) -> None:
-        """Decode, fold, write, emit: the order is the guarantee (see above)."""
-        partition = block.partition
-        rows, running, position = self.rows[partition], self.running[partition], self.positions[partition]
-        folded = fold(rows, block, self.partitions)
-        position.advance(block, folded.as_of)
-        for topic, letters in folded.dead_letters.items():
-            await effects.send(topic, letters)
-        await effects.send(LINK.name, folded.links)
-        for key, case in folded.rows.items():
-            running.replace(rows.get(key), case)
-        await effects.write(TABLE.name, partition, folded.rows)
-        partials = running.partials(partition, position.version)
-        await effects.send(PARTIAL.name, partials + position.messages(self.editions))
+        """Fold, say what a replay could not, write, say what rests on the rows (see above)."""
+        keeping = self.keeping[block.partition]
+        folded = fold(keeping.rows, block, self.partitions)
+        keeping.position.advance(block, folded.as_of)
+        before, after = folded.letters, folded.receipts
+        change = keeping.change(folded, before)
+        keeping.reconciliation.compare(keeping.rows, folded.rows, before)
+        keeping.note(folded)
+
+        await effects.send_all(before)
+        keeping.running.add(change)
+        await effects.write(TABLE.name, block.partition, folded.rows)
+        self._say(keeping, block, folded, after)
+        await effects.send_all(after)
+
+    def _say(self, keeping: Keeping, block: Block, folded: Folded, outbox: Outbox) -> None:
+        keeping.partials(outbox)
+        if block.topic != CASE_EVENT.name:
+            keeping.position.report(outbox, self.definitions.editions)
+        for message in folded.control:
+            match message:
+                case CutRequest(number):
+                    keeping.mark(number, outbox)
+                case ReferenceMark():
+                    keeping.hear(message, outbox)
+                case Clock(as_of):
+                    keeping.reconciliation.advance(keeping.rows, as_of, outbox)
+
+    async def on_tick(self, partition: int, effects: Effects) -> None:
+        """Nothing happens here by the passing of time."""

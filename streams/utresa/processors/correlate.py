@@ -1,69 +1,97 @@
 """correlate: SIS exits and transport outcomes find their case, in either order, waiting as long as it takes.
 
-Order of effects: dead letters and news to the cases first, then the rows. A crash in between brings the block
-again, and the same news is sent again: it carries the whole reference, and the cases merge it.
+Order of effects (law 4): dead letters, findings and the news to the cases first, since a replay would find nothing new
+to tell; then the rows; then receipts, progress and marks, which are said again after a crash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
 
 from utresa.domain.editions import EDITIONS, Edition
-from utresa.domain.records import Event
+from utresa.domain.findings import reference_findings
+from utresa.domain.records import Event, outcome
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message, Takeover
+from utresa.engine.effects import Effects, Message, Takeover, partition_of
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import DeadLetters, Position, accepted, internal
-from utresa.processors.messages import CaseEvent, decode_link, encode
-from utresa.topics import CASE_EVENT, LINK, PARTIAL, REFERENCE_INPUTS, REFERENCES_CHANGELOG
+from utresa.processors.cuts import Marks
+from utresa.processors.intake import Outbox, Position, accepted, add_receipt, internal, post
+from utresa.processors.messages import CaseMark, Link, News, decode_reference_message, encode
+from utresa.processors.reconciliation import discrepancy
+from utresa.topics import CASE_EVENT, DISCREPANCY, LINK, REFERENCE_INPUTS, REFERENCES_CHANGELOG
 
 _decode_row = msgspec.msgpack.Decoder(Reference).decode
-TABLE: TableSpec = TableSpec(
+TABLE = TableSpec(
     name="references",
     topic=REFERENCES_CHANGELOG.name,
     encode=encode,
     decode=lambda _key, value: _decode_row(value),
     merge=merge_references,
 )
+INPUTS = tuple(topic.name for topic in REFERENCE_INPUTS)
 
 
 @dataclass(slots=True)
 class Correlated:
-    """What a block does to the references."""
+    """What a block does to the references, and what has to be said because of it."""
 
     rows: dict[bytes, Reference] = field(default_factory=dict)
-    dead_letters: DeadLetters = field(default_factory=dict)
+    marks: list[CaseMark] = field(default_factory=list)
+    before: Outbox = field(default_factory=dict)
+    receipts: Outbox = field(default_factory=dict)
     as_of: date = date.min
 
 
 def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) -> Correlated:
     """The block's claims, or its records, into the references. Pure: `rows` stays as it is."""
     done = Correlated()
-
-    def take(key: tuple[str, str], change: Callable[[Reference, Event], Reference], event: Event) -> None:
-        row_key = "/".join(key).encode()
-        before = done.rows.get(row_key) or rows.get(row_key) or Reference(*key)
-        after = change(before, event)
-        if after != before:
-            done.rows[row_key] = after
-
     if block.topic == LINK.name:
         for _, value in internal(block):
-            link = decode_link(value)
-            take((link.kind, link.id), with_claim, link.claim)
+            message = decode_reference_message(value)
+            if isinstance(message, CaseMark):
+                done.marks.append(message)
+            else:
+                _claim(done, rows, message, partitions)
         return done
-    for _, event in accepted(block, (), partitions, done.dead_letters):
+    for _, event, _ in accepted(block, (), partitions, done.before, done.receipts):
         assert isinstance(event, Event)
-        key = reference_of(event)
-        assert key is not None
-        take(key, with_event, event)
+        _arrive(done, rows, event, block.partition)
         done.as_of = max(done.as_of, event.record.revised_on)
     return done
+
+
+def _claim(done: Correlated, rows: Mapping[bytes, Reference], link: Link, partitions: int) -> None:
+    """A claim, or the end of one. A replayed one changes nothing, and its receipts are sent again."""
+    key = f"{link.kind}/{link.id}".encode()
+    before = done.rows.get(key) or rows.get(key) or Reference(link.kind, link.id)
+    after = with_claim(before, link.claim)
+    if after != before:
+        done.rows[key] = after
+    if after.owner is not None and (before.owner is None or after == before):
+        partition = partition_of(link.id.encode(), partitions)
+        for event in after.events:
+            add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "accepted")
+
+
+def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, partition: int) -> None:
+    named = reference_of(event)
+    assert named is not None
+    key = "/".join(named).encode()
+    before = done.rows.get(key) or rows.get(key) or Reference(*named)
+    after = with_event(before, event)
+    if after != before:
+        done.rows[key] = after
+    held = next((one for one in before.events if one.identity == event.identity), None)
+    became = outcome(held, event)
+    if became == "accepted" and after.owner is None:
+        add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "waiting", f"unknown-{named[0]}")
+    else:
+        add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, became)
 
 
 def news(references: Iterable[Reference]) -> list[Message]:
@@ -71,7 +99,7 @@ def news(references: Iterable[Reference]) -> list[Message]:
     return [
         Message(
             f"{case_id}/{reference.kind}/{reference.id}".encode(),
-            encode(CaseEvent(case_id, reference)),
+            encode(News(case_id, reference)),
             partition_key=case_id.encode(),
         )
         for reference in references
@@ -80,12 +108,23 @@ def news(references: Iterable[Reference]) -> list[Message]:
     ]
 
 
+def discrepancies(rows: Mapping[bytes, Reference], changed: Mapping[bytes, Reference]) -> list[Message]:
+    """What is found otherwise in the references that are about to change, under their own keys."""
+    said = []
+    for key, after in changed.items():
+        before = rows.get(key)
+        found = reference_findings(after)
+        if found != (reference_findings(before) if before is not None else ()):
+            said.append(discrepancy(key, found))
+    return said
+
+
 class Correlate:
     """The processor: keyed by alert or order id, one row a reference."""
 
     name = "correlate"
-    topics = (*(topic.name for topic in REFERENCE_INPUTS), LINK.name)
-    tables: tuple[TableSpec, ...] = (TABLE,)
+    topics = (*INPUTS, LINK.name)
+    tables = (TABLE,)
 
     def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
         """The editions are those whose totals hear of the progress."""
@@ -93,25 +132,46 @@ class Correlate:
         self.editions = editions
         self.rows: dict[int, dict[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
+        self.marks: dict[int, Marks] = {}
 
     def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
-        references = takeover.rows[TABLE.name]
-        self.rows[takeover.partition] = references
+        references: dict[bytes, Reference] = takeover.rows[TABLE.name]
         as_of = max((reference.as_of for reference in references.values()), default=date.min)
+        self.rows[takeover.partition] = references
         self.positions[takeover.partition] = Position(self.name, takeover, as_of)
+        self.marks[takeover.partition] = Marks()
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""
-        del self.rows[partition], self.positions[partition]
+        del self.rows[partition], self.positions[partition], self.marks[partition]
 
     async def on_block(self, block: Block, effects: Effects) -> None:
-        """Decode, correlate, tell, write: the order is the guarantee (see above)."""
-        position = self.positions[block.partition]
-        done = correlate(self.rows[block.partition], block, self.partitions)
+        """Correlate, tell, write, answer: the order is the guarantee (see above)."""
+        rows, position = self.rows[block.partition], self.positions[block.partition]
+        done = correlate(rows, block, self.partitions)
         position.advance(block, done.as_of)
-        for topic, letters in done.dead_letters.items():
-            await effects.send(topic, letters)
-        await effects.send(CASE_EVENT.name, news(done.rows.values()))
+        post(done.before, CASE_EVENT.name, news(done.rows.values()))
+        post(done.before, DISCREPANCY.name, discrepancies(rows, done.rows))
+
+        await effects.send_all(done.before)
         await effects.write(TABLE.name, block.partition, done.rows)
-        await effects.send(PARTIAL.name, position.messages(self.editions))
+        self._say(block, done, position)
+        await effects.send_all(done.receipts)
+
+    def _say(self, block: Block, done: Correlated, position: Position) -> None:
+        if block.topic != LINK.name:
+            position.report(done.receipts, self.editions)
+        marks = self.marks[block.partition]
+        for mark in done.marks:
+            marks.hear(mark)
+        if not position.caught_up:
+            return
+        mine = marks.whole(block.partition, self.partitions, position.of(INPUTS), position.as_of)
+        if mine is not None:
+            key = f"mark/{block.partition}".encode()
+            places = range(self.partitions)
+            post(done.receipts, CASE_EVENT.name, (Message(key, encode(mine), partition=place) for place in places))
+
+    async def on_tick(self, partition: int, effects: Effects) -> None:
+        """Nothing happens here by the passing of time: records wait as long as it takes."""

@@ -1,25 +1,31 @@
-"""What the stages share at their entrance: refusing a record, and knowing how far a partition has come."""
+"""What the stages share at their entrance: accepting and refusing, receipts, and how far a partition has come."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date
 
-from utresa.codec import Refused, decode
+from utresa.codec import Refused, decode, wire_value
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
 from utresa.engine.effects import Message, Takeover, partition_of
-from utresa.processors.messages import Progress, Version, encode
-from utresa.topics import dead_letter
+from utresa.processors.messages import Progress, Total, Version, encode, key_of
+from utresa.topics import PARTIAL, dead_letter, receipt
 
-DeadLetters = dict[str, list[Message]]
+Outbox = dict[str, list[Message]]
+"""By topic, what is to be sent."""
+
+
+def post(outbox: Outbox, topic: str, messages: Iterable[Message]) -> None:
+    """Put messages into the outbox."""
+    outbox.setdefault(topic, []).extend(messages)
 
 
 def accepted(
-    block: Block, rows: Container[bytes], partitions: int, dead_letters: DeadLetters
-) -> Iterator[tuple[bytes, Event | FeedStatus]]:
-    """The block's records that the contract accepts, with their keys; the others become dead letters.
+    block: Block, rows: Container[bytes], partitions: int, letters: Outbox, receipts: Outbox
+) -> Iterator[tuple[bytes, Event | FeedStatus, Record]]:
+    """The block's records that the contract accepts, as key, event and record; of the others, letters and receipts.
 
     A key's partition is checked while it has no row yet: a record in another than murmur2 gives would be counted
     apart from the rest of its case.
@@ -31,10 +37,15 @@ def accepted(
             if record.key not in rows and partition_of(record.key, partitions) != block.partition:
                 raise Refused("wrong-partition")
         except Refused as refused:
-            letters = dead_letters.setdefault(dead_letter(block.topic), [])
-            letters.append(_letter(block, record, refused))
+            post(letters, dead_letter(block.topic), [_letter(block, record, refused)])
+            add_receipt(receipts, block.topic, block.partition, record.offset, ce_id(record), "refused", refused.reason)
         else:
-            yield record.key, event
+            yield record.key, event, record
+
+
+def ce_id(record: Record) -> str:
+    """The event's id as its headers have it, also where they were refused."""
+    return dict(record.headers).get("ce_id", b"").decode(errors="replace")
 
 
 def _letter(block: Block, record: Record, refused: Refused) -> Message:
@@ -49,12 +60,35 @@ def _letter(block: Block, record: Record, refused: Refused) -> Message:
     return Message(record.key, record.value, headers, partition=block.partition)
 
 
+def add_receipt(
+    receipts: Outbox, topic: str, partition: int, offset: int, event_id: str, outcome: str, reason: str | None = None
+) -> None:
+    """What became of one record of an input topic, for its agency (law 5)."""
+    value = wire_value(
+        "Receipt",
+        {
+            "ce_id": event_id,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "outcome": outcome,
+            "reason": reason,
+        },
+    )
+    post(receipts, receipt(topic), [Message(event_id.encode(), value, partition=partition)])
+
+
 def internal(block: Block) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of the records of an internal topic, which never lack one."""
     for record in block.records:
         assert record.key is not None
         assert record.value is not None
         yield record.key, record.value
+
+
+def to_totals(total: Total, edition: str) -> Message:
+    """A message to the partition of the totals that keeps the edition."""
+    return Message(key_of(total) + f"@{edition}".encode(), encode(total), partition_key=edition.encode())
 
 
 class Position:
@@ -71,6 +105,7 @@ class Position:
         self.partition = takeover.partition
         self.epoch = takeover.epoch
         self.offsets = dict(takeover.offsets)
+        self.ends = dict(takeover.ends)
         self.as_of = as_of
         self.blocks = 0
 
@@ -79,21 +114,23 @@ class Position:
         """Of two words of one partition the greater holds."""
         return self.epoch, self.blocks
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that the rows may have known at the takeover has been read again."""
+        return all(self.offsets[topic] >= end for topic, end in self.ends.items())
+
     def advance(self, block: Block, as_of: date) -> None:
         """Past the block. Offsets never go back: a block may come again after a rebalance."""
         self.blocks += 1
-        self.offsets[block.topic] = max(self.offsets.get(block.topic, 0), block.records[-1].offset + 1)
+        self.offsets[block.topic] = max(self.offsets[block.topic], block.records[-1].offset + 1)
         self.as_of = max(self.as_of, as_of)
 
-    def messages(self, editions: Iterable[Edition]) -> list[Message]:
+    def of(self, topics: Iterable[str]) -> dict[str, int]:
+        """The offsets of these topics."""
+        return {topic: self.offsets[topic] for topic in topics}
+
+    def report(self, outbox: Outbox, editions: Sequence[Edition]) -> None:
         """The stage's progress, to every partition of the totals that keeps an edition."""
         offsets = dict(sorted(self.offsets.items()))
         progress = Progress(self.stage, self.partition, self.version, self.as_of, offsets)
-        return [
-            Message(
-                progress.key + b"/" + edition.name.encode(),
-                encode(progress),
-                partition_key=edition.name.encode(),
-            )
-            for edition in editions
-        ]
+        post(outbox, PARTIAL.name, (to_totals(progress, edition.name) for edition in editions))

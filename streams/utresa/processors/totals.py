@@ -3,172 +3,324 @@
 Every figure is computed anew from the latest partial of each partition and compared with what is published; what
 differs is sent. So a partial that comes twice changes nothing, and a crash between sending and acknowledging is
 repeated to the same end. The table `published` is the statistics topic itself.
+
+Order of effects (law 4): revisions and statistics first, then the rows; after a takeover the first block compares
+everything, so nothing that the rows hold stays unpublished.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from decimal import Decimal
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from time import monotonic
 from typing import Any
 
-from utresa.codec import wire_value
-from utresa.domain.editions import EDITIONS, Edition, status
-from utresa.domain.figures import Figure, Key, Tally, published
+from utresa.domain.editions import EDITIONS, Edition
+from utresa.domain.figures import Tally, apply, published
 from utresa.domain.records import FeedStatus
 from utresa.engine.blocks import Block
-from utresa.engine.effects import Effects, Message, Takeover
+from utresa.engine.effects import Effects, Message, Takeover, partition_of
 from utresa.engine.store import TableSpec
-from utresa.processors.intake import DeadLetters, accepted, internal
-from utresa.processors.messages import Feed, Partial, Progress, Total, decode_total, encode, newest
-from utresa.topics import FEED_STATUS, PARTIAL, STATISTICS, TOTALS_CHANGELOG
+from utresa.processors.intake import Outbox, accepted, add_receipt, ce_id, internal, post, to_totals
+from utresa.processors.messages import (
+    Cause,
+    Causes,
+    Clock,
+    Cut,
+    CutRequest,
+    Feed,
+    Offsets,
+    Part,
+    Partial,
+    Progress,
+    Total,
+    decode_total,
+    encode,
+    newest,
+)
+from utresa.processors.publication import Publication
+from utresa.topics import (
+    AGENCIES,
+    CASE_EVENT,
+    FEED_STATUS,
+    INPUTS,
+    MEASURE,
+    PARTIAL,
+    REPORT,
+    REVISION,
+    STATISTICS,
+    TOTALS_CHANGELOG,
+)
 
-TOTALS: TableSpec = TableSpec(
+TOTALS = TableSpec(
     name="totals",
     topic=TOTALS_CHANGELOG.name,
     encode=encode,
     decode=lambda _key, value: decode_total(value),
     merge=newest,
 )
-PUBLISHED: TableSpec = TableSpec(
+PUBLISHED = TableSpec(
     name="published",
     topic=STATISTICS.name,
     encode=lambda value: value,
     decode=lambda _key, value: value,
     merge=lambda _older, newer: newer,  # what readers see is the last one, right or wrong: it is compared again
 )
-_FEED_TOPICS = tuple(topic.name for topic in FEED_STATUS)
+FEED_TOPICS = {topic.name: topic.agency for topic in FEED_STATUS}
+RECORD_TOPICS = {
+    agency: [topic.name for topic in INPUTS if topic.agency == agency and topic.name not in FEED_TOPICS]
+    for agency in AGENCIES
+}
+# Words of an agency that wait for the cuts to come so far. One a minute: an hour of them.
+FEEDS_WAITING = 60
+CUT_TIMEOUT_SECONDS = 10.0
 
 
-def as_of(rows: Iterable[Total]) -> date:
-    """The greatest revised_on that any stage has applied: the clock of the figures' status."""
-    return max((row.as_of for row in rows if isinstance(row, Progress)), default=date.min)
+class Keeping:
+    """What the processor holds of one edition."""
 
-
-def statistics(edition: Edition, rows: Iterable[Total], clock: date) -> dict[bytes, bytes]:
-    """The edition's figures that are not zero, as records of the statistics topic."""
-    tally = Tally()
-    for row in rows:
-        if isinstance(row, Partial) and row.edition == edition.name:
-            for cell, amount in row.cells:
-                tally[cell] += amount
-    dimensions = {measure.name: [dimension.name for dimension in measure.by] for measure in edition.measures}
-    return {
-        statistic_key(edition, key, dims): statistic(edition, key, dims, figure, clock)
-        for key, figure in published(tally, edition, clock.year).items()
-        for dims in (dict(sorted(zip(dimensions[key.measure], key.dims, strict=True))),)
-    }
-
-
-def statistic_key(edition: Edition, key: Key, dims: Mapping[str, str]) -> bytes:
-    """`edition/measure/year/dim=value,…`, dimensions sorted by name (contract, section 3)."""
-    parts = [edition.name, key.measure, str(key.year)]
-    if dims:
-        parts.append(",".join(f"{name}={value}" for name, value in dims.items()))
-    return "/".join(parts).encode()
-
-
-def statistic(edition: Edition, key: Key, dims: Mapping[str, str], figure: Figure, clock: date) -> bytes:
-    """A figure as it is published. Equal figures at equal clocks are equal bytes, in whatever order events came."""
-    is_mean = figure.count is not None
-    return wire_value(
-        "Statistic",
-        {
-            "edition": edition.name,
-            "measure": key.measure,
-            "year": key.year,
-            "dims": dims,
-            "value": Decimal(figure.value).scaleb(-1) if is_mean else figure.value,
-            "count": figure.count,
-            "sum": figure.sum,
-            "as_of": clock,
-            "status": status(key.year, clock),
-            "version": edition.version,
-        },
-    )
-
-
-def zeros(edition: Edition, gone: Iterable[bytes], clock: date) -> dict[bytes, bytes]:
-    """Figures that were published and are no more: written as 0, never removed."""
-    aggregates = {measure.name: measure.aggregate for measure in edition.measures}
-    written = {}
-    for row_key in gone:
-        _, name, year, *rest = row_key.decode().split("/")
-        dims = dict(part.split("=", 1) for part in rest[0].split(",")) if rest else {}
-        key = Key(name, int(year), tuple(dims.values()))
-        nothing = Figure(0, 0, 0) if aggregates.get(name) == "mean" else Figure(0)
-        written[row_key] = statistic(edition, key, dims, nothing, clock)
-    return written
+    def __init__(self, edition: Edition, rows: Iterable[Total]) -> None:
+        """From the rows. What was published in the last snapshot is not known after a takeover: it is sent again."""
+        self.publication = Publication(edition)
+        self.edition = edition
+        self.tally = Tally()
+        for row in rows:
+            if isinstance(row, Partial) and row.edition == edition.name:
+                apply(self.tally, dict(row.cells))
+        self.cut_published: dict[int, tuple[Any, ...]] = {}
+        self.cut_done = -1
 
 
 class Totals:
     """The processor: one partition keeps all years of an edition, so that stocks and snapshots are whole."""
 
     name = "totals"
-    topics = (PARTIAL.name, *_FEED_TOPICS)
-    tables: tuple[TableSpec, ...] = (TOTALS, PUBLISHED)
+    topics = (PARTIAL.name, *FEED_TOPICS)
+    tables = (TOTALS, PUBLISHED)
 
-    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
-        """Publishes these editions."""
+    def __init__(
+        self,
+        partitions: int,
+        editions: Sequence[Edition] = EDITIONS,
+        cut_interval_seconds: float = 5.0,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        """Publishes these editions; asks for a cut at most that often, by the clock `now`, while something changes."""
+        self.now = now
         self.partitions = partitions
         self.editions = editions
-        self.rows: dict[int, Mapping[str, dict[bytes, Any]]] = {}
-        self.overdue: set[int] = set()
+        self.cut_interval_seconds = cut_interval_seconds
+        self.kept: dict[int, KeptPartition] = {}
 
     def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: with the first block every figure is compared with what is published."""
-        self.rows[takeover.partition] = takeover.rows
-        self.overdue.add(takeover.partition)
+        mine = [one for one in self.editions if partition_of(one.name.encode(), self.partitions) == takeover.partition]
+        self.kept[takeover.partition] = KeptPartition(takeover, mine, self.partitions, leads=self.editions[-1] in mine)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""
-        del self.rows[partition]
-        self.overdue.discard(partition)
+        del self.kept[partition]
 
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Feed status goes to every edition; partials replace their like, and what is published follows."""
-        if block.topic in _FEED_TOPICS:
+        if block.topic in FEED_TOPICS:
             await self._spread(block, effects)
             return
-        rows = self.rows[block.partition]
-        changes = replaced(rows[TOTALS.name], block)
-        if changes or block.partition in self.overdue:
-            held = rows[TOTALS.name] | changes
-            clock = as_of(held.values())
-            due = self._due(block.partition, rows[TOTALS.name], changes, clock)
-            self.overdue.discard(block.partition)
-            for edition in due:
-                stands = rows[PUBLISHED.name]
-                figures = statistics(edition, held.values(), clock)
-                prefix = f"{edition.name}/".encode()
-                gone = (key for key in stands if key.startswith(prefix) and key not in figures)
-                figures |= zeros(edition, gone, clock)
-                moved = {key: value for key, value in figures.items() if stands.get(key) != value}
-                await effects.write(PUBLISHED.name, block.partition, moved)
-            await effects.write(TOTALS.name, block.partition, changes)
+        kept = self.kept[block.partition]
+        changes = replaced(kept.rows, block)
+        outbox, statistics = kept.publish(changes)
+        self._tell_clock(kept, changes, outbox)
+        await effects.send_all(outbox)
+        await effects.write(PUBLISHED.name, block.partition, statistics)
+        await effects.write(TOTALS.name, block.partition, changes)
+        await effects.send_all({REPORT.name: kept.snapshots()})
 
-    def _due(
-        self, partition: int, before: Mapping[bytes, Total], changes: Mapping[bytes, Total], clock: date
-    ) -> list[Edition]:
-        """The editions whose figures may differ: all of them after a takeover or when the clock has moved."""
-        if partition in self.overdue or clock > as_of(before.values()):
-            kept = {row.edition for row in (*before.values(), *changes.values()) if isinstance(row, Partial)}
-        else:
-            kept = {row.edition for row in changes.values() if isinstance(row, Partial)}
-        return [edition for edition in self.editions if edition.name in kept]
+    async def on_tick(self, partition: int, effects: Effects) -> None:
+        """Ask for a cut, when something has changed since the last one; tell the definitions once."""
+        kept = self.kept[partition]
+        if not kept.defined:
+            kept.defined = True
+            definitions = (one for keeping in kept.editions for one in keeping.publication.definitions().items())
+            await effects.send(MEASURE.name, [Message(key, value) for key, value in definitions])
+        number = kept.next_cut(self.now(), self.cut_interval_seconds)
+        if number is not None:
+            await effects.send(CASE_EVENT.name, self._to_cases(b"cut-request", CutRequest(number)))
+
+    def _to_cases(self, key: bytes, message: CutRequest | Clock) -> list[Message]:
+        return [Message(key, encode(message), partition=partition) for partition in range(self.partitions)]
+
+    def _tell_clock(self, kept: KeptPartition, changes: Mapping[bytes, Total], outbox: Outbox) -> None:
+        """The cases hear of the clock when it moves, and when one of their partitions has a new owner."""
+        if kept.leads and (kept.clock_moved or kept.owner_changed(changes)):
+            post(outbox, CASE_EVENT.name, self._to_cases(b"clock", Clock(kept.clock)))
 
     async def _spread(self, block: Block, effects: Effects) -> None:
-        dead_letters: DeadLetters = {}
+        letters: Outbox = {}
+        receipts: Outbox = {}
         messages = []
-        for _, word in accepted(block, (), self.partitions, dead_letters):
+        agency = FEED_TOPICS[block.topic]
+        ends: Offsets = await effects.ends(RECORD_TOPICS[agency])
+        for _, word, record in accepted(block, (), self.partitions, letters, receipts):
             assert isinstance(word, FeedStatus)
-            feed = Feed(word.agency, word.through)
-            for edition in self.editions:
-                key = feed.key + b"/" + edition.name.encode()
-                messages.append(Message(key, encode(feed), partition_key=edition.name.encode()))
-        for topic, letters in dead_letters.items():
-            await effects.send(topic, letters)
-        await effects.send(PARTIAL.name, messages)
+            feed = Feed(word.agency, word.through, ends)
+            messages += [to_totals(feed, edition.name) for edition in self.editions]
+            add_receipt(receipts, block.topic, block.partition, record.offset, ce_id(record), "accepted")
+        await effects.send_all({**letters, PARTIAL.name: messages})
+        await effects.send_all(receipts)
+
+
+class KeptPartition:
+    """One partition of the totals: its rows, its editions, and the cut that is under way."""
+
+    def __init__(self, takeover: Takeover, editions: Sequence[Edition], partitions: int, *, leads: bool) -> None:
+        """`leads`: this partition keeps the newest edition, and so asks for cuts and tells the clock."""
+        self.rows: dict[bytes, Total] = takeover.rows[TOTALS.name]
+        self.published: dict[bytes, bytes] = takeover.rows[PUBLISHED.name]
+        self.editions = [Keeping(edition, self.rows.values()) for edition in editions]
+        self.partitions = partitions
+        self.leads = leads
+        self.clock = as_of(self.rows.values())
+        self.clock_moved = False
+        self.overdue = True
+        self.defined = False
+        self.epoch = takeover.epoch
+        self.feeds: dict[str, deque[Feed]] = {agency: deque(maxlen=FEEDS_WAITING) for agency in AGENCIES}
+        self.through: dict[str, datetime | None] = dict.fromkeys(AGENCIES)
+        self.changed = True
+        self.cuts = 0
+        self.cut_asked_at = float("-inf")
+        self.cut_awaited: int | None = None
+        for row in self.rows.values():
+            if isinstance(row, Feed):
+                self.feeds[row.agency].append(row)
+
+    def publish(self, changes: dict[bytes, Total]) -> tuple[Outbox, dict[bytes, bytes]]:
+        """Take the changes in: the revisions, and the statistics that differ from those published."""
+        outbox: Outbox = {}
+        statistics: dict[bytes, bytes] = {}
+        clock = max(self.clock, as_of(changes.values()))
+        self.clock_moved, self.clock = clock > self.clock, clock
+        for feed in changes.values():
+            if isinstance(feed, Feed):
+                self.feeds[feed.agency].append(feed)
+        for keeping in self.editions:
+            partials = [
+                (self.rows.get(key), row)
+                for key, row in changes.items()
+                if isinstance(row, Partial) and row.edition == keeping.edition.name
+            ]
+            if partials:
+                post(outbox, REVISION.name, self._revise(keeping, partials, changes))
+            if partials or self.overdue or self.clock_moved:
+                statistics |= self._moved(keeping)
+        if any(isinstance(row, Partial | Progress) for row in changes.values()):
+            self.changed = True
+        self.overdue = False
+        return outbox, statistics
+
+    def _revise(
+        self, keeping: Keeping, partials: Sequence[tuple[Total | None, Partial]], changes: dict[bytes, Total]
+    ) -> list[Message]:
+        """Apply the partials to the tally; the revisions that their causes explain. A cause is then spent."""
+        causes: list[Cause] = []
+        for old, new in partials:
+            spoken = (0, 0)
+            if isinstance(old, Partial):
+                spoken = old.version
+                apply(keeping.tally, dict(old.cells), -1)
+            apply(keeping.tally, dict(new.cells))
+            key = f"causes/{new.partition}/{new.edition}/{new.year}@{new.edition}".encode()
+            found = changes.get(key) or self.rows.get(key)
+            if isinstance(found, Causes) and found.causes:
+                causes += [cause for cause in found.causes if spoken < cause.version <= new.version]
+                left = [cause for cause in found.causes if cause.version > new.version]
+                changes[key] = Causes(new.partition, new.edition, new.year, left)
+        causes.sort(key=lambda cause: (cause.ce_time, cause.ce_id))
+        return list(keeping.publication.revisions(keeping.tally, causes, self.clock.year)) if causes else []
+
+    def _moved(self, keeping: Keeping) -> dict[bytes, bytes]:
+        figures = published(keeping.tally, keeping.edition, self.clock.year)
+        records = keeping.publication.statistics(figures, self._known(keeping), self.clock)
+        return {key: value for key, value in records.items() if self.published.get(key) != value}
+
+    def _known(self, keeping: Keeping) -> list[bytes]:
+        prefix = f"{keeping.edition.name}/".encode()
+        return [key for key in self.published if key.startswith(prefix)]
+
+    def owner_changed(self, changes: Mapping[bytes, Total]) -> bool:
+        """Whether a partition of the cases speaks with a new epoch."""
+        for key, row in changes.items():
+            if isinstance(row, Progress) and row.stage == "cases":
+                before = self.rows.get(key)
+                if not isinstance(before, Progress) or before.version[0] != row.version[0]:
+                    return True
+        return False
+
+    # Cuts
+
+    def next_cut(self, now: float, interval_seconds: float) -> int | None:
+        """The number of the cut to ask for now, if one is due. Numbers grow from owner to owner."""
+        waiting = self.cut_awaited is not None and now - self.cut_asked_at < CUT_TIMEOUT_SECONDS
+        if not self.leads or waiting or not (self.changed or self.cut_awaited is not None):
+            return None
+        if now - self.cut_asked_at < interval_seconds:
+            return None
+        self.cuts += 1
+        self.changed = False
+        self.cut_asked_at = now
+        self.cut_awaited = (self.epoch << 24) + self.cuts
+        return self.cut_awaited
+
+    def snapshots(self) -> list[Message]:
+        """Of every edition whose partitions have all told of one cut: the years that differ from the last snapshot."""
+        messages: list[Message] = []
+        for keeping in self.editions:
+            cuts = [row for row in self.rows.values() if isinstance(row, Cut) and row.edition == keeping.edition.name]
+            numbers = {cut.version for cut in cuts}
+            if len(numbers) != 1 or keeping.cut_done in numbers or len(cuts) < self.partitions:
+                continue
+            (keeping.cut_done,) = numbers
+            if keeping.cut_done == self.cut_awaited:
+                self.cut_awaited = None
+            offsets = cuts[0].offsets
+            if not offsets or any(cut.offsets != offsets for cut in cuts):
+                self.changed = True  # it could not be told exactly: ask again
+                continue
+            messages += self._snapshots(keeping, keeping.cut_done, max(cut.as_of for cut in cuts), offsets)
+        return messages
+
+    def _snapshots(self, keeping: Keeping, number: int, clock: date, offsets: Offsets) -> list[Message]:
+        parts = [row for row in self.rows.values() if isinstance(row, Part) and row.edition == keeping.edition.name]
+        if any(part.version > number for part in parts):
+            return []  # the next cut has begun to arrive in the same block: it will do
+        tally = Tally()
+        for part in parts:
+            apply(tally, dict(part.cells))
+        self._complete(offsets)
+        figures = published(tally, keeping.edition, clock.year)
+        messages = []
+        known = self._known(keeping)
+        for year, found, message in keeping.publication.snapshots(figures, known, number, clock, offsets, self.through):
+            said = (clock, found)
+            if keeping.cut_published.get(year) != said:
+                keeping.cut_published[year] = said
+                messages.append(message)
+        return messages
+
+    def _complete(self, offsets: Offsets) -> None:
+        """Through when each agency is complete at the cut: its word holds once all that came before it is applied."""
+        for agency, feeds in self.feeds.items():
+            for feed in list(feeds):
+                if all(offsets[topic][p] >= end for topic, ends in feed.ends.items() for p, end in ends.items()):
+                    through = self.through[agency]
+                    self.through[agency] = feed.version if through is None else max(through, feed.version)
+                    feeds.remove(feed)
+
+
+def as_of(rows: Iterable[Total]) -> date:
+    """The greatest revised_on that any stage has applied: the clock of the figures' status."""
+    return max((row.as_of for row in rows if isinstance(row, Progress)), default=date.min)
 
 
 def replaced(rows: Mapping[bytes, Total], block: Block) -> dict[bytes, Total]:
@@ -177,6 +329,7 @@ def replaced(rows: Mapping[bytes, Total], block: Block) -> dict[bytes, Total]:
     for key, value in internal(block):
         total = decode_total(value)
         held = changes.get(key) or rows.get(key)
-        if held is None or newest(held, total) is not held:
-            changes[key] = total
+        after = total if held is None else newest(held, total)
+        if after is not held:
+            changes[key] = after
     return changes

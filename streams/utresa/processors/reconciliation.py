@@ -1,0 +1,69 @@
+"""The findings of a partition's cases, live: published when they come, withdrawn when they are resolved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from utresa.codec import wire_value
+from utresa.domain.case import Case
+from utresa.domain.findings import Finding, due, findings
+from utresa.engine.effects import Message
+from utresa.processors.intake import Outbox, post
+from utresa.topics import DISCREPANCY
+
+
+def discrepancy(key: bytes, found: Sequence[Finding]) -> Message:
+    """All findings under one key; an empty list when there are none any more."""
+    said = [
+        {
+            "code": one.code,
+            "day": one.day,
+            "records": [{"topic": topic, "record_id": record_id} for topic, record_id in one.records],
+        }
+        for one in found
+    ]
+    return Message(key, wire_value("Discrepancy", {"case_id": key.decode(), "findings": said}))
+
+
+class Reconciliation:
+    """Of one partition: the clock, and which cases have a finding coming by the passing of time."""
+
+    def __init__(self, cases: Iterable[Case], clock: date) -> None:
+        """What was found before the takeover by time alone may not have been said: it is said again by `advance`."""
+        self.clock = clock
+        self.due: dict[date, set[bytes]] = defaultdict(set)
+        self.unsure = {case.case_id.encode() for case in cases if any(_by_time(one) for one in findings(case, clock))}
+        for case in cases:
+            self._wait(case.case_id.encode(), case)
+
+    def compare(self, rows: Mapping[bytes, Case], changed: Mapping[bytes, Case], outbox: Outbox) -> None:
+        """Say what is found otherwise in the rows that are about to change."""
+        for key, after in changed.items():
+            before = rows.get(key)
+            found = findings(after, self.clock)
+            if found != (findings(before, self.clock) if before is not None else ()):
+                post(outbox, DISCREPANCY.name, [discrepancy(key, found)])
+            self._wait(key, after)
+
+    def advance(self, rows: Mapping[bytes, Case], clock: date, outbox: Outbox) -> None:
+        """The clock moves on: say what is found by that."""
+        if clock <= self.clock and not self.unsure:
+            return
+        self.clock = max(self.clock, clock)
+        days = [day for day in self.due if day <= self.clock]
+        keys = self.unsure.union(*(self.due.pop(day) for day in days))
+        self.unsure = set()
+        for key in sorted(keys):
+            post(outbox, DISCREPANCY.name, [discrepancy(key, findings(rows[key], self.clock))])
+            self._wait(key, rows[key])
+
+    def _wait(self, key: bytes, case: Case) -> None:
+        day = due(case, self.clock)
+        if day is not None:
+            self.due[day].add(key)
+
+
+def _by_time(finding: Finding) -> bool:
+    return finding.code in ("order-without-outcome", "transport-without-exit")

@@ -1,0 +1,123 @@
+"""A partition's figures, kept by difference, and the reasons for changes in published years."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from utresa.domain.case import Case
+from utresa.domain.editions import Edition
+from utresa.domain.exits import assess
+from utresa.domain.figures import Tally, apply, contributions_of
+from utresa.domain.records import Event
+from utresa.processors.messages import Cause, Cells, Version
+
+Place = tuple[str, int]
+"""Edition and year."""
+
+Change = dict[Place, Tally]
+
+
+class Step(NamedTuple):
+    """What one event did to a case."""
+
+    event: Event
+    before: Case | None
+    after: Case
+
+
+class Definitions:
+    """The editions, so grouped that those which count alike are evaluated once."""
+
+    def __init__(self, editions: Sequence[Edition]) -> None:
+        """The report of a year is that of the edition of its name."""
+        self.editions = editions
+        groups: dict[tuple[object, ...], list[Edition]] = defaultdict(list)
+        for edition in editions:
+            groups[edition.considers, edition.measures].append(edition)
+        self._groups = [(group[0], [edition.name for edition in group]) for group in groups.values()]
+        self._published = {int(edition.name): _end_of(edition) for edition in editions}
+        self._first_published = min(self._published.values())
+
+    def contributions(self, case: Case | None) -> Change:
+        """What a case contributes, by edition and year."""
+        facts = assess(case) if case is not None else None
+        change: Change = {}
+        if facts is not None:
+            for edition, names in self._groups:
+                years: dict[int, Tally] = defaultdict(Tally)
+                for cell, amount in contributions_of(facts, edition).items():
+                    years[cell.year][cell] = amount
+                change.update({(name, year): tally for name in names for year, tally in years.items()})
+        return change
+
+    def difference(self, before: Case | None, after: Case | None) -> Change:
+        """What a case contributes after but not before, less what it no longer does; no zeros."""
+        change: Change = defaultdict(Tally)
+        for contributed, sign in ((self.contributions(after), 1), (self.contributions(before), -1)):
+            for place, cells in contributed.items():
+                apply(change[place], cells, sign)
+        return {place: cells for place, cells in change.items() if cells}
+
+    def is_revision(self, year: int, event: Event) -> bool:
+        """Whether the event was sent after the day on which the year's report was published."""
+        published = self._published.get(year)
+        return published is not None and event.ce_time >= published
+
+    def causes(self, steps: Sequence[Step], change: Change, version: Version) -> Iterator[tuple[Place, Cause]]:
+        """Why published years move: event by event, for a case that a block has changed by `change`."""
+        late = [step for step in steps if step.event.ce_time >= self._first_published]
+        if not any(self.is_revision(year, step.event) for _, year in change for step in late):
+            return
+        for event, before, after in late:
+            for place, cells in self.difference(before, after).items():
+                if self.is_revision(place[1], event):
+                    yield place, Cause(version, event.ce_time, event.ce_id, sorted(cells.items()))
+
+
+def _end_of(edition: Edition) -> int:
+    """The instant at which the day of publication ends, in nanoseconds since 1970."""
+    end = datetime.combine(edition.published_on + timedelta(days=1), time(), UTC)
+    return int(end.timestamp()) * 1_000_000_000
+
+
+class Running:
+    """One partition's figures by edition and year: always the sum of its rows' contributions (law 3)."""
+
+    def __init__(self, definitions: Definitions, cases: Iterable[Case]) -> None:
+        """Rebuilt from the rows; every edition and year is due to be published."""
+        self.tallies: dict[Place, Tally] = defaultdict(Tally)
+        for case in cases:
+            for place, cells in definitions.contributions(case).items():
+                apply(self.tallies[place], cells)
+        self.due: set[Place] = set(self.tallies)
+        self.due_at_cut: set[Place] = set(self.tallies)
+
+    def add(self, change: Change) -> None:
+        """Take in what a case contributes anew."""
+        for place, cells in change.items():
+            apply(self.tallies[place], cells)
+            self.due.add(place)
+            self.due_at_cut.add(place)
+
+    def take_due(self) -> list[tuple[Place, Cells]]:
+        """What has changed since the last call, in full."""
+        due = [(place, sorted(self.tallies[place].items())) for place in sorted(self.due)]
+        self.due.clear()
+        return due
+
+    def at(self, difference: Mapping[Place, Tally]) -> list[tuple[Place, Cells]]:
+        """What has changed since the last cut, in full, as it was at this one: `difference` from now.
+
+        What differs from now will have changed at the next cut.
+        """
+        places = sorted(self.due_at_cut | difference.keys())
+        found = []
+        for place in places:
+            tally = Tally(self.tallies[place])
+            apply(tally, difference.get(place, {}))
+            found.append((place, sorted(tally.items())))
+        self.due_at_cut = set(difference)
+        return found
