@@ -6,7 +6,7 @@ The running workers do not go through here; the engine has its own, faster and s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,8 +129,32 @@ async def follow(kafka: str, topics: Sequence[str]) -> AsyncIterator[list[Any]]:
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         while True:
-            fetched = await consumer.getmany(timeout_ms=500, max_records=20_000)
-            yield [record for records in fetched.values() for record in records]
+            yield await _next(consumer)
+
+
+async def follow_new(kafka: str, topics: Sequence[str]) -> AsyncGenerator[list[Any], None]:
+    """The records that come from now on; the first list is empty, and says that it listens."""
+    async with _consumer(kafka) as consumer:
+        partitions = await _partitions(kafka, topics)
+        ends = await consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        for tp, offset in ends.items():
+            consumer.seek(tp, offset)
+        yield []
+        while True:
+            yield await _next(consumer)
+
+
+async def _next(consumer: AIOKafkaConsumer) -> list[Any]:
+    fetched = await consumer.getmany(timeout_ms=500, max_records=20_000)
+    return [record for records in fetched.values() for record in records]
+
+
+async def tell(kafka: str, topic: str, partitions: Iterable[int], value: bytes) -> None:
+    """Send one value to each of these partitions."""
+    async with _producer(kafka) as producer:
+        for partition in partitions:
+            await producer.send_and_wait(topic, value, partition=partition)
 
 
 async def send(

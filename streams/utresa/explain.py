@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -150,6 +150,40 @@ class Explanation(msgspec.Struct, frozen=True):
     question: Question
     total: Figure
     supports: tuple[Support, ...]
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A question to the running workers: a figure, which every partition answers, or a case, which its own does."""
+
+    id: str
+    figure: Question | None = None
+    case_id: str | None = None
+    edition: str = NEWEST.name
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One partition's answer, or a part of it. Without a figure or a case: what was asked for is not there."""
+
+    id: str
+    partition: int
+    part: int
+    parts: int
+    figure: Partial | None = None
+    case: Why | None = None
+
+
+def answers(rows: Mapping[bytes, Case], ask: Ask, partition: int, last_year: int) -> list[Answer]:
+    """What a partition answers from its rows. A question that this version does not know is answered by nothing."""
+    if ask.figure is None:
+        case = rows.get((ask.case_id or "").encode())
+        found = explain_case(case, edition_named(ask.edition)) if case is not None else None
+        return [Answer(ask.id, partition, 0, 1, case=found)]
+    question = msgspec.structs.replace(ask.figure, horizon=ask.figure.horizon or last_year)
+    try:
+        parts = partial(rows.values(), question).split()
+    except QuestionError:
+        return [Answer(ask.id, partition, 0, 1)]
+    return [Answer(ask.id, partition, part, len(parts), figure=one) for part, one in enumerate(parts)]
 
 
 def partial(cases: Iterable[Case], question: Question, editions: Sequence[Edition] = EDITIONS) -> Partial:

@@ -24,3 +24,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="From which level to log"
     )
+    cut_seconds: float = Field(default=5.0, gt=0, description="How often, at most, a consistent snapshot is taken")
+    audit_log: Path = Field(
+        default=Path("build/audit.jsonl"), description="Where look-ups of persons' cases are logged"
+    )

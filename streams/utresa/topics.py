@@ -18,6 +18,7 @@ Policy = Literal["kept", "compacted", "expiring"]
 MIN_COMPACTION_LAG = timedelta(hours=24)
 DEAD_LETTER_RETENTION = timedelta(days=30)
 RECEIPT_RETENTION = timedelta(days=90)
+QUESTION_RETENTION = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ INPUTS = CASE_INPUTS + REFERENCE_INPUTS + FEED_STATUS
 LINK = Topic("utresa.link.v1", "compacted")
 CASE_EVENT = Topic("utresa.case-event.v1", "compacted")
 PARTIAL = Topic("utresa.partial.v1", "compacted")
-INTERNAL = (LINK, CASE_EVENT, PARTIAL)
+# Questions to the running workers and their answers, which are about persons' cases: nobody reads them later.
+QUESTION = Topic("utresa.question.v1", "expiring", retention=QUESTION_RETENTION)
+ANSWER = Topic("utresa.answer.v1", "expiring", retention=QUESTION_RETENTION)
+INTERNAL = (LINK, CASE_EVENT, PARTIAL, QUESTION, ANSWER)
 
 STATISTICS = Topic("utresa.statistics.v1", "compacted", "Statistic")
 REPORT = Topic("utresa.report.v1", "kept", "Report")

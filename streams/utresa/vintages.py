@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import reduce
 from itertools import chain, groupby
@@ -453,3 +453,8 @@ def grid(*headings: str, right: Iterable[str] = ()) -> Table:
     for heading in right:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
+
+
+def only(triangle: Triangle, measure: str) -> Triangle:
+    """The triangle of one measure; its vintages stay."""
+    return replace(triangle, figures=tuple(one for one in triangle.figures if one.measure == measure))

@@ -161,10 +161,18 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "Discrepancy": (
         {"case_id": "c1", "findings": []},
-        {"findings": [{"code": "exits-differ", "record_ids": ["r1", "r2"]}]},
+        {
+            "findings": [
+                {
+                    "code": "exits-differ",
+                    "day": date(2024, 5, 1),
+                    "records": [{"topic": "polisen.exit-registration.v1", "record_id": "r1"}],
+                }
+            ]
+        },
     ),
     "Receipt": (
-        {"ce_id": "e1", "topic": "sis.exit.v1", "outcome": "waiting"},
+        {"ce_id": "e1", "topic": "sis.exit.v1", "partition": 0, "offset": 7, "outcome": "waiting"},
         {"outcome": "refused", "reason": "unknown-field"},
     ),
 }

@@ -15,7 +15,7 @@ rows, so that the next partial is right even where the last one was never sent.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -29,6 +29,7 @@ from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Effects, Message, Takeover
 from utresa.engine.store import TableSpec
+from utresa.explain import Ask, answers
 from utresa.processors.cuts import Inexact, Journal, check_claims
 from utresa.processors.intake import Outbox, Position, accepted, add_receipt, internal, post, to_totals
 from utresa.processors.messages import (
@@ -49,8 +50,9 @@ from utresa.processors.messages import (
 )
 from utresa.processors.reconciliation import Reconciliation
 from utresa.processors.running import Change, Definitions, Place, Running, Step
-from utresa.topics import CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL
+from utresa.topics import ANSWER, CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL, QUESTION
 
+_decode_ask = msgspec.msgpack.Decoder(Ask).decode
 _decode_row = msgspec.msgpack.Decoder(Case).decode
 TABLE = TableSpec(
     name="cases",
@@ -135,6 +137,16 @@ class Keeping:
         self.journal: Journal | None = None
         self.shared: set[bytes] = set()  # rows that have heard of another case's claim since the last cut
 
+    def answers(self, block: Block) -> Iterator[Message]:
+        """To questions about figures and cases, from the rows; one that cannot be read has nobody to answer to."""
+        for record in block.records:
+            try:
+                ask = _decode_ask(record.value or b"")
+            except msgspec.MsgspecError:
+                continue
+            for answer in answers(self.rows, ask, self.partition, self.reconciliation.clock.year):
+                yield Message(ask.id.encode(), encode(answer))
+
     def change(self, folded: Folded, outbox: Outbox) -> Change:
         """What the block changes in the figures, with the causes where a published year moves."""
         total: Change = defaultdict(Tally)
@@ -217,7 +229,7 @@ class Cases:
     """The processor: keyed by case_id, one row a case."""
 
     name = "cases"
-    topics = (*INPUTS, CASE_EVENT.name)
+    topics = (*INPUTS, CASE_EVENT.name, QUESTION.name)
     tables = (TABLE,)
 
     def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
@@ -237,6 +249,10 @@ class Cases:
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Fold, say what a replay could not, write, say what rests on the rows (see above)."""
         keeping = self.keeping[block.partition]
+        if block.topic == QUESTION.name:
+            keeping.position.advance(block, date.min)
+            await effects.send(ANSWER.name, list(keeping.answers(block)))
+            return
         folded = fold(keeping.rows, block, self.partitions)
         keeping.position.advance(block, folded.as_of)
         before, after = folded.letters, folded.receipts

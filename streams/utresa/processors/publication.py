@@ -22,9 +22,10 @@ _KINDS = {"charters": "distinct", "charter_passengers": "count"}
 class Publication:
     """An edition's way of publishing."""
 
-    def __init__(self, edition: Edition) -> None:
-        """Dimensions are written in the order of their names."""
+    def __init__(self, edition: Edition, editions: Sequence[Edition]) -> None:
+        """Among all editions, which say when a year's report was published."""
         self.edition = edition
+        self.editions = editions
         self._measures = {measure.name: measure for measure in edition.measures}
         self._dimensions = {name: [one.name for one in measure.by] for name, measure in self._measures.items()}
 
@@ -74,7 +75,7 @@ class Publication:
                 "dims": self.dims(key),
                 **_values(figure),
                 "as_of": clock,
-                "status": status(key.year, clock),
+                "status": status(key.year, clock, self.editions),
                 "version": self.edition.version,
             },
         )
@@ -111,7 +112,7 @@ class Publication:
                     "year": year,
                     "version": number,
                     "as_of": clock,
-                    "status": status(year, clock),
+                    "status": status(year, clock, self.editions),
                     "figures": found,
                     "offsets": places,
                     "complete_through": through,

@@ -80,9 +80,9 @@ CUT_TIMEOUT_SECONDS = 10.0
 class Keeping:
     """What the processor holds of one edition."""
 
-    def __init__(self, edition: Edition, rows: Iterable[Total]) -> None:
+    def __init__(self, edition: Edition, editions: Sequence[Edition], rows: Iterable[Total]) -> None:
         """From the rows. What was published in the last snapshot is not known after a takeover: it is sent again."""
-        self.publication = Publication(edition)
+        self.publication = Publication(edition, editions)
         self.edition = edition
         self.tally = Tally()
         for row in rows:
@@ -115,8 +115,7 @@ class Totals:
 
     def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: with the first block every figure is compared with what is published."""
-        mine = [one for one in self.editions if partition_of(one.name.encode(), self.partitions) == takeover.partition]
-        self.kept[takeover.partition] = KeptPartition(takeover, mine, self.partitions, leads=self.editions[-1] in mine)
+        self.kept[takeover.partition] = KeptPartition(takeover, self.editions, self.partitions)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""
@@ -173,13 +172,14 @@ class Totals:
 class KeptPartition:
     """One partition of the totals: its rows, its editions, and the cut that is under way."""
 
-    def __init__(self, takeover: Takeover, editions: Sequence[Edition], partitions: int, *, leads: bool) -> None:
-        """`leads`: this partition keeps the newest edition, and so asks for cuts and tells the clock."""
+    def __init__(self, takeover: Takeover, editions: Sequence[Edition], partitions: int) -> None:
+        """The partition that keeps the newest edition leads: it asks for cuts and tells the clock."""
+        mine = [one for one in editions if partition_of(one.name.encode(), partitions) == takeover.partition]
         self.rows: dict[bytes, Total] = takeover.rows[TOTALS.name]
         self.published: dict[bytes, bytes] = takeover.rows[PUBLISHED.name]
-        self.editions = [Keeping(edition, self.rows.values()) for edition in editions]
+        self.editions = [Keeping(edition, editions, self.rows.values()) for edition in mine]
         self.partitions = partitions
-        self.leads = leads
+        self.leads = editions[-1] in mine
         self.clock = as_of(self.rows.values())
         self.clock_moved = False
         self.overdue = True

@@ -1,0 +1,140 @@
+"""What the commands share: where they print, how they fail, where Kafka is, and the events that they read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from utresa_connectors import jsonlines, kafka, local_broker
+
+from utresa.codec import Refused, decode
+from utresa.domain.editions import EDITIONS, Edition, edition
+from utresa.domain.records import Event
+from utresa.settings import Settings
+from utresa.topics import INPUT_TOPICS
+
+out = Console()
+err = Console(stderr=True)
+
+
+class Language(StrEnum):
+    """The language of labels."""
+
+    sv = "sv"
+    en = "en"
+
+
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(help="JSON lines; - for standard input; without it, the topics of Kafka.", allow_dash=True),
+]
+EditionOption = Annotated[
+    str, typer.Option("--edition", help="Whose definitions: " + ", ".join(one.name for one in EDITIONS))
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+LanguageOption = Annotated[Language, typer.Option(help="Language of the labels.")]
+
+
+def fail(text: str) -> NoReturn:
+    """End with exit code 1 and say why."""
+    err.print(text, style="red", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def address(settings: Settings) -> str:
+    """Kafka's address: UTRESA_KAFKA, else the local broker's."""
+    if settings.kafka:
+        return settings.kafka
+    try:
+        broker = local_broker.status()
+    except local_broker.BrokerError as error:
+        fail(str(error))
+    if broker is None:
+        fail("No Kafka: start the local one with `utresa broker start`, or name yours in UTRESA_KAFKA.")
+    return broker.address
+
+
+def edition_of(name: str) -> Edition:
+    """The edition of that name; one that is not there is a word that is off."""
+    try:
+        return edition(name)
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0])) from None
+
+
+def day_of(text: str | None) -> date | None:
+    """A day as it is written on the command line."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day: write YYYY-MM-DD") from None
+
+
+def on_kafka(awaitable: Any) -> Any:
+    """Run something on Kafka; what goes wrong there is said in one line."""
+    try:
+        return kafka.run(awaitable)
+    except kafka.KafkaUnavailable as error:
+        fail(str(error))
+
+
+def print_json(value: Any) -> None:
+    """To standard output, as it is."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
+    """A bar on standard error, which is gone when the work is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        yield bar, bar.add_task(what, total=total)
+
+
+def each_event(file: Path | None, take: Callable[[Event], None]) -> bool:
+    """Give `take` the events of a file, or of Kafka's topics; True when a line of the file was bad."""
+    return _each_of_topics(take) if file is None else _each_of_file(file, take)
+
+
+def _each_of_file(file: Path, take: Callable[[Event], None]) -> bool:
+    if str(file) != "-" and not file.is_file():
+        raise typer.BadParameter(f"no file {file}")
+    bad = False
+    with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+        for found in jsonlines.read(lines):
+            if isinstance(found, jsonlines.BadLine):
+                bad = True
+                place = f" at {found.place}" if found.place else ""
+                print(f"line {found.number}: {found.reason}{place}", file=sys.stderr)
+            elif isinstance(found, Event):
+                take(found)
+    return bad
+
+
+def _each_of_topics(take: Callable[[Event], None]) -> bool:
+    """Those refused are counted by reason: they lie in the dead letters, and the command has done its work."""
+    refused: Counter[tuple[str, str]] = Counter()
+
+    def decoded(record: Any) -> None:
+        try:
+            event = decode(record.topic, record.key, record.value, record.headers, record.offset)
+        except Refused as reason:
+            refused[record.topic, reason.reason] += 1
+            return
+        if isinstance(event, Event):
+            take(event)
+
+    on_kafka(kafka.read(address(Settings()), list(INPUT_TOPICS), decoded))
+    for (topic, reason), number in sorted(refused.items()):
+        print(f"{topic}: {number} refused, {reason}", file=sys.stderr)
+    return False

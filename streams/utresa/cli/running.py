@@ -1,0 +1,165 @@
+"""Commands that run things: workers, the demo, the local broker, topics, the synthesised history."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from utresa_connectors import jsonlines, kafka, local_broker, synthetic
+
+from utresa.cli.common import (
+    JsonOption,
+    Language,
+    LanguageOption,
+    address,
+    err,
+    fail,
+    on_kafka,
+    out,
+    print_json,
+    progress,
+)
+from utresa.settings import Settings
+from utresa.topics import TOPICS
+
+app = typer.Typer()
+broker_app = typer.Typer(
+    help="The local Kafka, for those who have none (set UTRESA_KAFKA to use yours).", no_args_is_help=True
+)
+topics_app = typer.Typer(help="The topics, as the registry declares them.", no_args_is_help=True)
+
+
+@app.command()
+def demo(
+    exit: Annotated[
+        bool, typer.Option("--exit", help="End when the figures are there; 0 only when all agree.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the synthesised history.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=4, help="How many workers.")] = 2,
+    lang: LanguageOption = Language.sv,
+) -> None:
+    """A Kafka, workers, three years of events, and the report's tables beside the printed ones."""
+    from utresa.demo import Demo
+
+    raise typer.Exit(Demo(Settings(), seed=seed, workers=workers, language=lang.value, stay=not exit).run(out, err))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker until SIGTERM or Ctrl-C. Start as many as there are partitions."""
+    from utresa import logs
+    from utresa.engine.worker import EngineSettings, run
+    from utresa.metrics import Metrics
+    from utresa.processors import all_processors
+
+    settings = Settings()
+    logs.configure(settings.log_level)
+    engine = EngineSettings(
+        kafka=address(settings),
+        group=settings.group,
+        partitions=settings.partitions,
+        data_dir=settings.data_dir,
+        metrics_host=settings.metrics_host,
+        metrics_port=settings.metrics_port,
+    )
+    processors = all_processors(settings.partitions, cut_interval_seconds=settings.cut_seconds)
+    raise typer.Exit(run(processors, engine, Metrics()))
+
+
+@app.command()
+def synthesize(
+    seed: Annotated[int, typer.Option(help="Which history: equal seeds, equal events.")] = 1,
+    scale: Annotated[int, typer.Option(min=1, help="So many times the cases, and the figures.")] = 1,
+    disorder: Annotated[bool, typer.Option("--disorder", help="Scramble the order of arrival.")] = False,
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="Repeat some of the events.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send to Kafka instead of printing JSON lines.")] = False,
+) -> None:
+    """Write the life of some 60 000 cases, 2019–2024, whose true figures are the report's."""
+    lines = synthetic.lines(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
+    if not send:
+        write = sys.stdout.buffer.write
+        for line in lines:
+            write(line + b"\n")
+        return
+    with progress("events sent") as (bar, task):
+
+        async def sent(count: int) -> None:
+            bar.update(task, completed=count)
+
+        on_kafka(kafka.send(address(Settings()), map(jsonlines.wire, lines), sent))
+
+
+@broker_app.command("start")
+def broker_start(
+    port: Annotated[int | None, typer.Option(help="The port to try first; 0 for any free one.")] = None,
+) -> None:
+    """Start the local Kafka, or say where it runs."""
+    try:
+        broker = local_broker.start(port=port)
+    except local_broker.BrokerError as error:
+        fail(str(error))
+    out.print(broker.address, highlight=False)
+
+
+@broker_app.command("stop")
+def broker_stop() -> None:
+    """Stop the local Kafka; its data stay."""
+    try:
+        stopped = local_broker.stop()
+    except local_broker.BrokerError as error:
+        fail(str(error))
+    err.print("stopped" if stopped else "none was running")
+
+
+@broker_app.command("status")
+def broker_status() -> None:
+    """Where the local Kafka runs; exit code 1 when it does not."""
+    try:
+        broker = local_broker.status()
+    except local_broker.BrokerError as error:
+        fail(str(error))
+    if broker is None:
+        fail("not running: `utresa broker start` starts it")
+    out.print(f"{broker.address} (process {broker.pid})", highlight=False)
+
+
+@topics_app.command("apply")
+def topics_apply() -> None:
+    """Create the topics that are missing and correct settings that differ."""
+    settings = Settings()
+    changes: kafka.TopicChanges = on_kafka(
+        kafka.apply_topics(address(settings), settings.partitions, settings.replicas)
+    )
+    for name in changes.created:
+        out.print(f"created {name}", highlight=False)
+    for name, config in changes.corrected.items():
+        settings_now = ", ".join(f"{key}={value}" for key, value in config.items())
+        out.print(f"corrected {name}: {settings_now}", highlight=False, soft_wrap=True)
+    for name, count in changes.partitions_differ.items():
+        err.print(
+            f"{name} has {count} partitions, not {settings.partitions}: set UTRESA_PARTITIONS={count}", style="red"
+        )
+    if changes.partitions_differ:
+        raise typer.Exit(1)
+    if not changes.created and not changes.corrected:
+        err.print("all topics are as declared")
+
+
+@topics_app.command("list")
+def topics_list(as_json: JsonOption = False) -> None:
+    """The registry: every topic with its record, key and settings."""
+    if as_json:
+        print_json(
+            [
+                {"topic": topic.name, "record": topic.record, "key": topic.key, "config": topic.config}
+                for topic in TOPICS.values()
+            ]
+        )
+        return
+    table = Table("topic", "record", "key", "settings", box=None, header_style="bold")
+    for topic in TOPICS.values():
+        config = ", ".join(f"{name}={value}" for name, value in topic.config.items())
+        table.add_row(topic.name, topic.record or "internal", topic.key or "", config)
+    out.print(table)
