@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from utresa_connectors import asking, report, statistics
 
@@ -254,9 +255,10 @@ def definitions(
         )
         return
     out.print(f"Edition {chosen.name}, published {chosen.published_on}. {chosen.considers_in_words}\n", soft_wrap=True)
-    table = Table("measure", "source", "label", "rule", "year of", "by", header_style="bold", box=None, pad_edge=False)
     for one in chosen.measures:
-        label = one.label if lang is Language.sv else one.label_en
-        by = ", ".join(dimension.name for dimension in one.by)
-        table.add_row(one.name, one.source, label, one.rule, one.year_of, by)
-    out.print(table)
+        out.print(f"[bold]{one.name}[/bold] · {one.source}", highlight=False)
+        out.print(Padding(one.label if lang is Language.sv else one.label_en, (0, 0, 0, 2)), highlight=False)
+        out.print(Padding(f"{one.rule} Year of {one.year_of}.", (0, 0, 0, 2)), highlight=False)
+        for dimension in one.by:
+            values = ", ".join(dimension.values) or "ISO 3166-1 alpha-2, XK or unknown"
+            out.print(Padding(f"by {dimension.name}: {values}", (0, 0, 0, 2)), highlight=False)
