@@ -15,7 +15,7 @@ from utresa.domain.records import Event
 from utresa.engine.effects import Message, Processor
 from utresa.processors import all_processors
 from utresa.recount import Recount, as_json
-from utresa.testing import Driver, Item
+from utresa.testing import Commit, Crash, Driver, Duplicate, Item, Rebalance
 from utresa.topics import STATISTICS
 from utresa_connectors import jsonlines
 
@@ -23,14 +23,17 @@ Line = Mapping[str, Any]
 PARTITIONS = 3
 
 
-def driver(chance: Random | None = None, block_records: int = 5000) -> Driver:
-    """Its clock goes 50 ms at every look, so that a cut that nobody answers is given up after two hundred."""
+def driver(chance: Random | None = None, block_records: int = 5000, idle_ticks: int = 250) -> Driver:
+    """Its clock goes 50 ms at every look, so that a cut that nobody answers is given up after two hundred.
+
+    Fewer `idle_ticks` than that are for tests that do not wait for cuts.
+    """
     now = partial(next, ticking(0.0, 0.05))
 
     def build() -> list[Processor]:
         return all_processors(PARTITIONS, cut_interval_seconds=0, now=now)
 
-    return Driver(build, PARTITIONS, block_records, chance, idle_ticks=250)
+    return Driver(build, PARTITIONS, block_records, chance, idle_ticks)
 
 
 def items(lines: Iterable[Line]) -> list[Item]:
@@ -40,6 +43,31 @@ def items(lines: Iterable[Line]) -> list[Item]:
         topic, wire = jsonlines.wire(json.dumps(line).encode())
         sent.append((topic, Message(wire.key, wire.value, wire.headers)))
     return sent
+
+
+def disturbed(played: Iterable[Item], chance: Random, mishaps: float, repetitions: float) -> list[Item]:
+    """The items with mishaps between them, and some sent twice: how often, as shares of the items."""
+    whole: list[Item] = []
+    for item in played:
+        whole.append(item)
+        if chance.random() < mishaps:
+            whole.append(mishap(chance))
+        if chance.random() < repetitions:
+            whole.append(item)
+    return whole
+
+
+def mishap(chance: Random) -> Item:
+    """Something that happens to a worker; or a commit, without which there is little left to lose."""
+    blocks = chance.choice((None, 1, 3))
+    match chance.randrange(4):
+        case 0:
+            return Crash(chance.randint(1, 12), chance.choice(("lost", "half", "applied", "late")))
+        case 1:
+            return Rebalance(blocks)
+        case 2:
+            return Duplicate(blocks)
+    return Commit(blocks)
 
 
 def published(stage: Driver) -> dict[str, bytes]:

@@ -6,7 +6,6 @@ from random import Random
 
 import pytest
 from utresa.engine.effects import Message
-from utresa.testing import Commit, Crash, Duplicate, Item, Rebalance
 from utresa.topics import TOPICS
 
 from tests.oracle import lives
@@ -40,28 +39,10 @@ def test_should_publish_the_same_bytes_in_whatever_order_events_come(seed: int) 
 @pytest.mark.parametrize("seed", range(24))
 def test_should_publish_the_same_figures_whatever_happens_to_the_worker(seed: int) -> None:
     chance = Random(seed)
-    played: list[Item] = []
-    for item in stage.items(LINES):
-        played.append(item)
-        if chance.random() < 0.06:
-            played.append(_mishap(chance))
-        if chance.random() < 0.05:
-            played.append(item)
+    played = stage.disturbed(stage.items(LINES), chance, mishaps=0.06, repetitions=0.05)
     run = stage.driver(chance, block_records=chance.choice((1, 3, 20, 5000)))
     run.play(played)
     assert stage.figures(run) == FIGURES
-
-
-def _mishap(chance: Random) -> Item:
-    blocks = chance.choice((None, 1, 3))
-    match chance.randrange(4):
-        case 0:
-            return Crash(chance.randint(1, 12), chance.choice(("lost", "half", "applied", "late")))
-        case 1:
-            return Rebalance(blocks)
-        case 2:
-            return Duplicate(blocks)
-    return Commit(blocks)
 
 
 def test_should_move_an_exit_when_its_year_is_corrected_and_write_the_old_cell_as_zero() -> None:

@@ -7,8 +7,8 @@ a new entry in `EDITIONS`; the figures of the earlier ones do not move by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
@@ -64,6 +64,16 @@ class Edition:
     considers_in_words: str
     measures: tuple[Measure, ...]
     version: int = 1
+    counting: Mapping[str, Mapping[str, list[Measure]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """`counting` is by kind of decision and by what is counted the measures that there are."""
+        counting: dict[str, dict[str, list[Measure]]] = {kind: {} for kind in KIND_VALUES}
+        for kind, by_population in counting.items():
+            for measure in self.measures:
+                if not measure.kinds or kind in measure.kinds:
+                    by_population.setdefault(measure.counts, []).append(measure)
+        object.__setattr__(self, "counting", counting)
 
 
 def _lower(attribute: str) -> Callable[[Facts, Item], str | None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,16 +60,19 @@ def contributions(case: Case, edition: Edition) -> Tally:
 def contributions_of(facts: Facts, edition: Edition) -> Tally:
     """The same for a case that is assessed already: the editions share one assessment."""
     tally = Tally()
-    populations = populations_of(facts, edition)
-    for measure in edition.measures:
-        items = populations[measure.counts]
-        if not items or (measure.kinds and facts.kind not in measure.kinds):
-            continue
-        for item in items:
-            if measure.where is None or measure.where(facts, item):
-                for cell, amount in cells_of(measure, facts, item):
-                    tally[cell] += amount
+    for cell, amount in contributed(facts, edition):
+        tally[cell] += amount
     return tally
+
+
+def contributed(facts: Facts, edition: Edition) -> Iterator[tuple[Cell, int]]:
+    """Each contribution by itself, in the order of what is counted; a cell may come more than once."""
+    populations = populations_of(facts, edition)
+    for counts, measures in edition.counting[facts.kind].items():
+        for item in populations[counts]:
+            for measure in measures:
+                if measure.where is None or measure.where(facts, item):
+                    yield from cells_of(measure, facts, item)
 
 
 def populations_of(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]]:
@@ -91,24 +93,24 @@ def populations_of(facts: Facts, edition: Edition) -> Mapping[str, Sequence[Any]
 
 def cells_of(measure: Measure, facts: Facts, item: Any) -> Iterator[tuple[Cell, int]]:
     """Where one item of the measure's population is added, and how much; nowhere without the day of its year."""
-    day: date | None = attrgetter(measure.year_of)(item)
+    day: date | None = getattr(item, measure.year_of)
     if day is None:
         return
-    dims = tuple(dimension.value(facts, item) for dimension in measure.by)
+    dims = tuple([dimension.value(facts, item) for dimension in measure.by])
     match measure.aggregate:
         case "count":
             yield Cell(measure.name, day.year, dims), 1
         case "mean":
             yield Cell(measure.name, day.year, dims), 1
-            yield Cell(measure.name, day.year, dims, "sum"), attrgetter(measure.sum_of)(item)
+            yield Cell(measure.name, day.year, dims, "sum"), getattr(item, measure.sum_of)
         case "stock":
-            closed: date | None = attrgetter(measure.until)(item)
+            closed: date | None = getattr(item, measure.until)
             if closed is None or closed.year > day.year:
                 yield Cell(measure.name, day.year, dims), 1
             if closed is not None and closed.year > day.year:
                 yield Cell(measure.name, closed.year, dims), -1
         case "charters" | "charter_passengers":
-            yield Cell(measure.name, day.year, dims, attrgetter("charter_id")(item)), 1
+            yield Cell(measure.name, day.year, dims, item.charter_id), 1
 
 
 def apply(tally: Tally, change: Mapping[Cell, int], sign: int = 1) -> None:

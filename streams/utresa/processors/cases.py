@@ -23,7 +23,6 @@ import msgspec
 
 from utresa.domain.case import Case, merge, take, with_reference
 from utresa.domain.editions import EDITIONS, Edition
-from utresa.domain.figures import Tally, apply
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
@@ -49,7 +48,7 @@ from utresa.processors.messages import (
     encode,
 )
 from utresa.processors.reconciliation import Reconciliation
-from utresa.processors.running import Change, Definitions, Place, Running, Step
+from utresa.processors.running import Change, Definitions, Place, Running, Step, add, facts_of
 from utresa.topics import ANSWER, CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL, QUESTION
 
 _decode_ask = msgspec.msgpack.Decoder(Ask).decode
@@ -148,15 +147,20 @@ class Keeping:
                 yield Message(ask.id.encode(), encode(answer))
 
     def change(self, folded: Folded, outbox: Outbox) -> Change:
-        """What the block changes in the figures, with the causes where a published year moves."""
-        total: Change = defaultdict(Tally)
+        """What the block changes in the figures, with the causes where a published year moves, and in the findings.
+
+        Each case is assessed once as it was and once as it is.
+        """
+        total: Change = {}
         causes: dict[Place, list[Cause]] = defaultdict(list)
         for key, after in folded.rows.items():
-            change = self.definitions.difference(self.rows.get(key), after)
-            for place, cells in change.items():
-                apply(total[place], cells)
+            before = self.rows.get(key)
+            was, now = facts_of(before), facts_of(after)
+            change = self.definitions.difference(was, now)
+            add(total, change)
             for place, cause in self.definitions.causes(folded.steps[key], change, self.position.version):
                 causes[place].append(cause)
+            self.reconciliation.compare(key, (before, was), (after, now), outbox)
         for (edition, year), found in causes.items():
             post(outbox, PARTIAL.name, [to_totals(Causes(self.partition, edition, year, found), edition)])
         return total
@@ -218,11 +222,10 @@ class Keeping:
         for key in self.shared:
             for reference in self.rows[key].references:
                 check_claims(reference, key.decode(), cut, self.partitions)
-        total: Change = defaultdict(Tally)
+        total: Change = {}
         for key, then in journal.rows_at(cut, self.partitions).items():
-            for place, cells in self.definitions.difference(self.rows[key], then).items():
-                apply(total[place], cells)
-        return {place: cells for place, cells in total.items() if cells}
+            add(total, self.definitions.difference(facts_of(self.rows[key]), facts_of(then)))
+        return {place: cells for place, cells in total.items() if any(cells.values())}
 
 
 class Cases:
@@ -257,7 +260,6 @@ class Cases:
         keeping.position.advance(block, folded.as_of)
         before, after = folded.letters, folded.receipts
         change = keeping.change(folded, before)
-        keeping.reconciliation.compare(keeping.rows, folded.rows, before)
         keeping.note(folded)
 
         await effects.send_all(before)

@@ -8,10 +8,14 @@ from datetime import date
 
 from utresa.codec import wire_value
 from utresa.domain.case import Case
-from utresa.domain.findings import Finding, due, findings
+from utresa.domain.exits import Facts
+from utresa.domain.findings import Finding, due, due_of, findings, findings_of
 from utresa.engine.effects import Message
 from utresa.processors.intake import Outbox, post
 from utresa.topics import DISCREPANCY
+
+Assessed = tuple[Case | None, Facts | None]
+"""A case and its facts; no case, or a case without a decision, has none."""
 
 
 def discrepancy(key: bytes, found: Sequence[Finding]) -> Message:
@@ -36,16 +40,16 @@ class Reconciliation:
         self.due: dict[date, set[bytes]] = defaultdict(set)
         self.unsure = {case.case_id.encode() for case in cases if any(_by_time(one) for one in findings(case, clock))}
         for case in cases:
-            self._wait(case.case_id.encode(), case)
+            self._wait(case.case_id.encode(), due(case, clock))
 
-    def compare(self, rows: Mapping[bytes, Case], changed: Mapping[bytes, Case], outbox: Outbox) -> None:
-        """Say what is found otherwise in the rows that are about to change."""
-        for key, after in changed.items():
-            before = rows.get(key)
-            found = findings(after, self.clock)
-            if found != (findings(before, self.clock) if before is not None else ()):
-                post(outbox, DISCREPANCY.name, [discrepancy(key, found)])
-            self._wait(key, after)
+    def compare(self, key: bytes, before: Assessed, after: Assessed, outbox: Outbox) -> None:
+        """Say what is found otherwise in a row that is about to change."""
+        (was, facts_then), (case, facts) = before, after
+        assert case is not None
+        found = findings_of(case, facts, self.clock)
+        if found != (findings_of(was, facts_then, self.clock) if was is not None else ()):
+            post(outbox, DISCREPANCY.name, [discrepancy(key, found)])
+        self._wait(key, due_of(case, facts, self.clock))
 
     def advance(self, rows: Mapping[bytes, Case], clock: date, outbox: Outbox) -> None:
         """The clock moves on: say what is found by that."""
@@ -57,10 +61,9 @@ class Reconciliation:
         self.unsure = set()
         for key in sorted(keys):
             post(outbox, DISCREPANCY.name, [discrepancy(key, findings(rows[key], self.clock))])
-            self._wait(key, rows[key])
+            self._wait(key, due(rows[key], self.clock))
 
-    def _wait(self, key: bytes, case: Case) -> None:
-        day = due(case, self.clock)
+    def _wait(self, key: bytes, day: date | None) -> None:
         if day is not None:
             self.due[day].add(key)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from utresa.domain.case import Case
 from utresa.domain.editions import Edition
-from utresa.domain.exits import assess
-from utresa.domain.figures import Tally, apply, contributions_of
+from utresa.domain.exits import Facts, assess
+from utresa.domain.figures import Cell, Tally, apply, contributed
 from utresa.domain.records import Event
 from utresa.processors.messages import Cause, Cells, Version
 
 Place = tuple[str, int]
 """Edition and year."""
 
-Change = dict[Place, Tally]
+Change = dict[Place, dict[Cell, int]]
 
 
 class Step(NamedTuple):
@@ -41,25 +41,18 @@ class Definitions:
         self._published = {int(edition.name): _end_of(edition) for edition in editions}
         self._first_published = min(self._published.values())
 
-    def contributions(self, case: Case | None) -> Change:
-        """What a case contributes, by edition and year."""
-        facts = assess(case) if case is not None else None
-        change: Change = {}
-        if facts is not None:
-            for edition, names in self._groups:
-                years: dict[int, Tally] = defaultdict(Tally)
-                for cell, amount in contributions_of(facts, edition).items():
-                    years[cell.year][cell] = amount
-                change.update({(name, year): tally for name in names for year, tally in years.items()})
-        return change
-
-    def difference(self, before: Case | None, after: Case | None) -> Change:
+    def difference(self, before: Facts | None, after: Facts | None) -> Change:
         """What a case contributes after but not before, less what it no longer does; no zeros."""
-        change: Change = defaultdict(Tally)
-        for contributed, sign in ((self.contributions(after), 1), (self.contributions(before), -1)):
-            for place, cells in contributed.items():
-                apply(change[place], cells, sign)
-        return {place: cells for place, cells in change.items() if cells}
+        change: Change = {}
+        for facts, sign in ((after, 1), (before, -1)):
+            if facts is not None:
+                for edition, names in self._groups:
+                    for cell, amount in contributed(facts, edition):
+                        for name in names:
+                            cells = change.setdefault((name, cell.year), {})
+                            cells[cell] = cells.get(cell, 0) + sign * amount
+        moved = {place: {cell: n for cell, n in cells.items() if n} for place, cells in change.items()}
+        return {place: cells for place, cells in moved.items() if cells}
 
     def is_revision(self, year: int, event: Event) -> bool:
         """Whether the event was sent after the day on which the year's report was published."""
@@ -72,9 +65,22 @@ class Definitions:
         if not any(self.is_revision(year, step.event) for _, year in change for step in late):
             return
         for event, before, after in late:
-            for place, cells in self.difference(before, after).items():
+            for place, cells in self.difference(facts_of(before), facts_of(after)).items():
                 if self.is_revision(place[1], event):
                     yield place, Cause(version, event.ce_time, event.ce_id, sorted(cells.items()))
+
+
+def add(total: Change, change: Change) -> None:
+    """Add a change to others."""
+    for place, cells in change.items():
+        own = total.setdefault(place, {})
+        for cell, amount in cells.items():
+            own[cell] = own.get(cell, 0) + amount
+
+
+def facts_of(case: Case | None) -> Facts | None:
+    """The facts of a case, where there is one."""
+    return assess(case) if case is not None else None
 
 
 def _end_of(edition: Edition) -> int:
@@ -90,7 +96,7 @@ class Running:
         """Rebuilt from the rows; every edition and year is due to be published."""
         self.tallies: dict[Place, Tally] = defaultdict(Tally)
         for case in cases:
-            for place, cells in definitions.contributions(case).items():
+            for place, cells in definitions.difference(None, assess(case)).items():
                 apply(self.tallies[place], cells)
         self.due: set[Place] = set(self.tallies)
         self.due_at_cut: set[Place] = set(self.tallies)
@@ -98,9 +104,10 @@ class Running:
     def add(self, change: Change) -> None:
         """Take in what a case contributes anew."""
         for place, cells in change.items():
-            apply(self.tallies[place], cells)
-            self.due.add(place)
-            self.due_at_cut.add(place)
+            if any(cells.values()):
+                apply(self.tallies[place], cells)
+                self.due.add(place)
+                self.due_at_cut.add(place)
 
     def take_due(self) -> list[tuple[Place, Cells]]:
         """What has changed since the last call, in full."""
@@ -108,7 +115,7 @@ class Running:
         self.due.clear()
         return due
 
-    def at(self, difference: Mapping[Place, Tally]) -> list[tuple[Place, Cells]]:
+    def at(self, difference: Change) -> list[tuple[Place, Cells]]:
         """What has changed since the last cut, in full, as it was at this one: `difference` from now.
 
         What differs from now will have changed at the next cut.

@@ -1,0 +1,188 @@
+"""The order of effects is the guarantee: a worker may die at any of them, or speak late, and nothing is lost (law 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import Any, Literal
+
+import pytest
+from utresa.codec import decode, read_value
+from utresa.domain import case as cases
+from utresa.domain.case import Case
+from utresa.domain.editions import EDITIONS
+from utresa.domain.figures import contributions
+from utresa.domain.records import Event
+from utresa.domain.reference import reference_of
+from utresa.processors import correlate
+from utresa.processors.cases import TABLE as CASES
+from utresa.processors.messages import Partial, decode_total
+from utresa.recount import Recount
+from utresa.testing import Crash, Driver, Rebalance
+from utresa.topics import DISCREPANCY, PARTIAL, RECEIPTS, REVISION
+
+from tests.oracle import lives
+from tests.oracle.histories import random_histories
+from tests.topology import stage
+
+Effect = Literal["lost", "half", "applied", "late"]
+EFFECTS = pytest.mark.parametrize("effect", ["lost", "half", "applied", "late"])
+
+# One life in which everything is corrected: what waits finds its case, and loses it to another.
+POLICE = lives.decision(case_id="c2", sis_alert_ids=["a1"])
+BEGINNING = [
+    lives.sis_exit("2024-05-02"),
+    lives.decision(sis_alert_ids=["a1"]),
+    lives.left("2024-05-01", None),
+    lives.left("2024-05-01", None),
+    POLICE,
+    lives.travel_order("2024-04-01"),
+    lives.outcome("2024-05-01", charter_id="ch1", destination_country="IQ"),
+    lives.left("2024-06-01", "DE", lives.POLISEN, "c2"),
+]
+END = [
+    lives.decision(sis_alert_ids=[], revision=2, revised_on="2024-06-01"),
+    lives.left("2023-12-31", None, case_id="c2", record_id="c2-r2"),
+    lives.left("2024-06-01", "DE", lives.POLISEN, "c2", revision=2, retracted=True),
+    lives.travel_order("2024-04-01", revision=2, retracted=True),
+    lives.travel_order("2024-04-02", "c2"),
+]
+# Only `correlate` hears of it, and tells `totals` how far it is.
+ELSEWHERE = lives.sis_exit("2024-01-01", "nobody's")
+
+
+def read(lines: Iterable[stage.Line]) -> Recount:
+    count = Recount()
+    for line in lines:
+        for topic, message in stage.items([line]):
+            event = decode(topic, message.key, message.value, message.headers)
+            assert isinstance(event, Event)
+            count.add(event)
+    return count
+
+
+def findings(run: Driver) -> dict[str, list[str]]:
+    """The codes of what is found now."""
+    said = {record.key: read_value(record.value or b"") for record in run.records(DISCREPANCY.name)}
+    return {
+        one["case_id"]: [finding["code"] for finding in one["findings"]] for one in said.values() if one["findings"]
+    }
+
+
+def outcomes(run: Driver) -> dict[tuple[str, int, int], str]:
+    """The last word on each input record."""
+    said = [read_value(record.value or b"") for topic in RECEIPTS for record in run.records(topic.name)]
+    return {(one["topic"], one["partition"], one["offset"]): one["outcome"] for one in said}
+
+
+def revisions(run: Driver) -> set[tuple[Any, ...]]:
+    said = [read_value(record.value or b"") for record in run.records(REVISION.name)]
+    return {(one["key"], one["old"], one["new"], one["ce_id"]) for one in said}
+
+
+def crashes(effect: Effect, last: int, step: int = 1) -> Iterable[tuple[Driver, Crash]]:
+    """A worker about to die at its first effect, one at its second, and so on; blocks are small and drawn."""
+    for at in range(1, last + 1, step):
+        yield stage.driver(Random(at), block_records=3, idle_ticks=1), Crash(at, effect)
+
+
+@EFFECTS
+def test_should_lose_nothing_in_a_crash_at_any_effect(effect: Effect) -> None:
+    lines = [*BEGINNING, *END]
+    count = read(lines)
+    expected = {key: [one.code for one in found] for key, found in count.findings().items()}
+    for run, crash in crashes(effect, 90):
+        run.play([*stage.items(lines), crash])
+        assert stage.figures(run) == stage.recounted(lines), crash
+        assert findings(run) == expected, crash
+        assert len(outcomes(run)) == len(lines), crash
+        assert "waiting" not in outcomes(run).values(), crash
+
+
+@EFFECTS
+def test_should_tell_every_revision_in_a_crash_at_any_effect(effect: Effect) -> None:
+    when = {"ce_time": "2025-03-01T08:00:00Z", "ce_id": "late", "revised_on": "2025-03-01"}
+    before = [lives.decision(decided_on="2023-01-01"), lives.left("2024-05-01")]
+    after = [lives.left("2023-12-31", revision=2, **when)]
+    expected = {
+        ("2024/exits_removal/2023/authority=migrationsverket,destination=home_country", 0, 1, "late"),
+        ("2024/exits_removal/2024/authority=migrationsverket,destination=home_country", 1, 0, "late"),
+    }
+    for run, crash in crashes(effect, 30):
+        run.play(stage.items(before))
+        run.play([*stage.items(after), crash])
+        found = {one for one in revisions(run) if one[0].startswith("2024/exits_removal/")}
+        assert found == expected, crash
+
+
+def test_should_load_the_same_though_a_paused_worker_writes_an_older_row_last() -> None:
+    for run, crash in crashes("late", 60):
+        run.play([*stage.items(BEGINNING), crash, *stage.items(END)])
+        run.play([Rebalance(), *stage.items([ELSEWHERE])])
+        assert stage.figures(run) == stage.recounted([*BEGINNING, *END, ELSEWHERE]), crash
+        run.play([Rebalance(), *stage.items([POLICE])])
+        assert stage.figures(run) == stage.recounted([*BEGINNING, *END, ELSEWHERE]), crash
+
+
+LINES = stage.mixed(random_histories(5, 6))
+
+
+@pytest.fixture(scope="module")
+def played() -> Driver:
+    run = stage.driver(Random(1), block_records=4, idle_ticks=1)
+    run.play(stage.items(LINES))
+    return run
+
+
+def test_should_send_a_receipt_only_when_the_row_that_it_speaks_of_is_durable(played: Driver) -> None:
+    answered = 0
+    for topic in RECEIPTS:
+        for record in played.records(topic.name):
+            receipt = read_value(record.value or b"")
+            sent = played.partition(receipt["topic"], receipt["partition"])[receipt["offset"]]
+            event = decode(receipt["topic"], sent.key, sent.value, sent.headers, sent.offset)
+            if isinstance(event, Event):
+                answered += 1
+                assert any(holds(row, event) for row in durable(played, event, before=record.timestamp)), receipt
+    assert answered >= len([line for line in LINES if "agency" not in line["value"]])
+
+
+def durable(run: Driver, event: Event, before: int) -> list[Any]:
+    """What had been written by then of the row that the event belongs to."""
+    named = reference_of(event)
+    table = CASES if named is None else correlate.TABLE
+    key = getattr(event.record, "case_id", "") if named is None else "/".join(named)
+    written = [one for one in run.records(table.topic) if one.key == key.encode() and one.timestamp < before]
+    return [table.decode(one.key or b"", one.value or b"") for one in written]
+
+
+def holds(row: Any, event: Event) -> bool:
+    """Whether the row knows the event, or a revision that is after it."""
+    return any(one.identity == event.identity and one.version >= event.version for one in row.events)
+
+
+def test_should_send_partials_that_are_the_sum_of_the_rows_then_durable(played: Driver) -> None:
+    editions = {edition.name: edition for edition in EDITIONS}
+    partials = 0
+    for record in played.records(PARTIAL.name):
+        said = decode_total(record.value or b"")
+        if isinstance(said, Partial):
+            partials += 1
+            rows = loaded(played, said.partition, record.timestamp)
+            cells: dict[Any, int] = {}
+            for row in rows:
+                for cell, amount in contributions(row, editions[said.edition]).items():
+                    cells[cell] = cells.get(cell, 0) + amount
+            assert {c: n for c, n in cells.items() if n and c.year == said.year} == dict(said.cells), record
+    assert partials > 50
+
+
+def loaded(run: Driver, partition: int, before: int) -> Iterable[Case]:
+    """The cases of a partition as a worker that started then would have them."""
+    rows: dict[bytes, Case] = {}
+    for one in run.partition(CASES.topic, partition):
+        if one.timestamp < before:
+            row = CASES.decode(one.key or b"", one.value or b"")
+            key = one.key or b""
+            rows[key] = cases.merge(rows[key], row) if key in rows else row
+    return rows.values()
