@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -176,9 +177,14 @@ def _envelope(headers: Iterable[tuple[str, bytes]], topic: Topic) -> tuple[str, 
 
 def check_source(source: str, topic: Topic) -> None:
     """A source that names an agency names the topic's own. Raises Refused."""
-    named = set(AGENCIES) & set(re.split(r"[^a-z]+", source.lower()))
-    if named and topic.agency not in named:
+    if not _speaks_for(source, topic.agency):
         raise Refused("wrong-agency", "ce_source")
+
+
+@lru_cache(maxsize=1024)
+def _speaks_for(source: str, agency: str) -> bool:
+    named = set(AGENCIES) & set(re.split(r"[^a-z]+", source.lower()))
+    return not named or agency in named
 
 
 def _body(value: bytes | None) -> tuple[str, dict[str, Any]]:

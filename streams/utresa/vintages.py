@@ -40,7 +40,7 @@ KINDS: Mapping[Kind, str] = {
     "revival": "a withdrawn registration that holds again",
     "other": "any other first registration: an exit of the same year, a decision, a SIS exit, a transport's outcome",
 }
-MOST_COLUMNS = 6  # days of ten characters: with a measure and its dimensions they fit a console of 160
+MOST_COLUMNS = 4  # days of ten characters: with a measure and its dimensions they fit a console of 80
 MOST_NAMED = 3  # events named beside a change in text; JSON names all
 
 
@@ -449,7 +449,7 @@ def grid(*headings: str, right: Iterable[str] = ()) -> Table:
     """A table of text columns, then of columns of figures."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold", min_width=12)
     for heading in right:
         table.add_column(heading, justify="right", no_wrap=True)
     return table

@@ -387,7 +387,7 @@ def test_the_text_names_some_events_of_many_and_says_what_it_leaves_out() -> Non
     lines += [decision(case_id=f"d{number}") for number in range(9)]
     shown = text(revisions(events_of(lines), 2024))
     assert "c0, c1, c2 and 2 more" in shown
-    assert "5 more days are among the changes below." in shown
+    assert "7 more days are among the changes below." in shown
     assert "2025-04-18" in shown.split("more days")[0], "the latest day is always shown"
 
 
