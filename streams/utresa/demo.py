@@ -13,17 +13,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from utresa_connectors import jsonlines, kafka, local_broker, report, statistics, synthetic
+from utresa_connectors import events, jsonlines, kafka, local_broker, report, statistics, synthetic
 
 from utresa.domain.editions import NEWEST
+from utresa.recount import Recount, as_json
 from utresa.settings import Settings
 from utresa.topics import CASE_EVENT, CASE_INPUTS, FEED_STATUS, INPUT_TOPICS, LINK, PARTIAL, REFERENCE_INPUTS
 
@@ -141,7 +142,7 @@ class Demo:
         workers.start()
         err.print(f"{self.workers} workers started, their logs are in {workers.directory}", highlight=False)
         asyncio.run(self._play(address, workers, err))
-        agrees = self._show(address, out)
+        agrees = self._show(address, out, err)
         if self.stay:
             self._stay(address, workers, out, err)
         return 0 if agrees else 1
@@ -176,11 +177,24 @@ class Demo:
             async for done, total in settling(address, self.settings.group, workers):
                 advance(done, total)
 
-    def _show(self, address: str, out: Console) -> bool:
-        rows = asyncio.run(statistics.current(address)).values()
-        figures = report.figures_of(rows, NEWEST.name)
-        out.print(report.beside(figures, self.language))
-        return report.compare(figures).everything.complete
+    def _show(self, address: str, out: Console, err: Console) -> bool:
+        """The published figures beside the printed ones, and held against a recount from the raw topics."""
+        published = [row for row in asyncio.run(statistics.current(address)).values() if row["edition"] == NEWEST.name]
+        live = report.figures_of(published, NEWEST.name)
+        out.print(report.beside(live, self.language))
+        err.print("recounting from the raw topics …")
+        count = Recount()
+        asyncio.run(events.read(address, count.add))
+        rows = as_json(count.figures([NEWEST]), [NEWEST])
+        recounted = report.compare(report.figures_of(rows, NEWEST.name)).everything
+        same = len(_named(rows) & _named(published))
+        out.print(
+            f"recount: {recounted.in_words(self.language)}; {same} of {len(rows)} figures of edition {NEWEST.name} "
+            "are as published",
+            highlight=False,
+        )
+        agrees = report.compare(live).everything.complete and recounted.complete
+        return agrees and _named(rows) == {figure for figure in _named(published) if figure[-1]}
 
     def _stay(self, address: str, workers: Workers, out: Console, err: Console) -> None:
         pids = ", ".join(str(process.pid) for process in workers.running.values())
@@ -196,6 +210,11 @@ class Demo:
                 workers.start()
                 if workers.started > before:
                     err.print("a worker had died; it is started again")
+
+
+def _named(rows: Iterable[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    """Figures to be compared: measure, year, dimensions, value."""
+    return {(row["measure"], row["year"], tuple(sorted(row["dims"].items())), row["value"]) for row in rows}
 
 
 def _interrupt(*_: object) -> NoReturn:

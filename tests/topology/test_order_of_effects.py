@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import pytest
 from utresa.codec import decode, read_value
 from utresa.domain import case as cases
 from utresa.domain.case import Case
-from utresa.domain.editions import EDITIONS
+from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.figures import contributions
 from utresa.domain.records import Event
 from utresa.domain.reference import reference_of
@@ -26,7 +26,8 @@ from tests.oracle.histories import random_histories
 from tests.topology import stage
 
 Effect = Literal["lost", "half", "applied", "late"]
-EFFECTS = pytest.mark.parametrize("effect", ["lost", "half", "applied", "late"])
+EFFECTS = pytest.mark.parametrize("effect", ["lost", "half", "applied"])
+NEWEST = EDITIONS[-1:]
 
 # One life in which everything is corrected: what waits finds its case, and loses it to another.
 POLICE = lives.decision(case_id="c2", sis_alert_ids=["a1"])
@@ -80,21 +81,21 @@ def revisions(run: Driver) -> set[tuple[Any, ...]]:
     return {(one["key"], one["old"], one["new"], one["ce_id"]) for one in said}
 
 
-def crashes(effect: Effect, last: int, step: int = 1) -> Iterable[tuple[Driver, Crash]]:
-    """A worker about to die at its first effect, one at its second, and so on; blocks are small and drawn."""
-    for at in range(1, last + 1, step):
-        yield stage.driver(Random(at), block_records=3, idle_ticks=1), Crash(at, effect)
+def crashes(effect: Effect, ats: Iterable[int], editions: Sequence[Edition] = NEWEST) -> Iterator[tuple[Driver, Crash]]:
+    """Workers that will die at these effects, counted from the first; blocks are small and drawn."""
+    for at in ats:
+        yield stage.driver(Random(at), block_records=3, idle_ticks=1, editions=editions), Crash(at, effect)
 
 
 @EFFECTS
 def test_should_lose_nothing_in_a_crash_at_any_effect(effect: Effect) -> None:
     lines = [*BEGINNING, *END]
-    count = read(lines)
-    expected = {key: [one.code for one in found] for key, found in count.findings().items()}
-    for run, crash in crashes(effect, 90):
+    figures = stage.recounted(lines, NEWEST)
+    found = {key: [one.code for one in of_key] for key, of_key in read(lines).findings().items()}
+    for run, crash in crashes(effect, range(1, 160, 3)):
         run.play([*stage.items(lines), crash])
-        assert stage.figures(run) == stage.recounted(lines), crash
-        assert findings(run) == expected, crash
+        assert stage.figures(run) == figures, crash
+        assert findings(run) == found, crash
         assert len(outcomes(run)) == len(lines), crash
         assert "waiting" not in outcomes(run).values(), crash
 
@@ -104,24 +105,25 @@ def test_should_tell_every_revision_in_a_crash_at_any_effect(effect: Effect) -> 
     when = {"ce_time": "2025-03-01T08:00:00Z", "ce_id": "late", "revised_on": "2025-03-01"}
     before = [lives.decision(decided_on="2023-01-01"), lives.left("2024-05-01")]
     after = [lives.left("2023-12-31", revision=2, **when)]
+    # At least once: a cause goes out before its row, and comes twice when the worker dies between the two.
     expected = {
         ("2024/exits_removal/2023/authority=migrationsverket,destination=home_country", 0, 1, "late"),
         ("2024/exits_removal/2024/authority=migrationsverket,destination=home_country", 1, 0, "late"),
     }
-    for run, crash in crashes(effect, 30):
+    for run, crash in crashes(effect, range(1, 25, 2), EDITIONS):
         run.play(stage.items(before))
         run.play([*stage.items(after), crash])
-        found = {one for one in revisions(run) if one[0].startswith("2024/exits_removal/")}
-        assert found == expected, crash
+        assert expected <= revisions(run), crash
 
 
 def test_should_load_the_same_though_a_paused_worker_writes_an_older_row_last() -> None:
-    for run, crash in crashes("late", 60):
+    figures = stage.recounted([*BEGINNING, *END, ELSEWHERE], NEWEST)
+    for run, crash in crashes("late", range(1, 60, 2)):
         run.play([*stage.items(BEGINNING), crash, *stage.items(END)])
         run.play([Rebalance(), *stage.items([ELSEWHERE])])
-        assert stage.figures(run) == stage.recounted([*BEGINNING, *END, ELSEWHERE]), crash
+        assert stage.figures(run) == figures, crash
         run.play([Rebalance(), *stage.items([POLICE])])
-        assert stage.figures(run) == stage.recounted([*BEGINNING, *END, ELSEWHERE]), crash
+        assert stage.figures(run) == figures, crash
 
 
 LINES = stage.mixed(random_histories(5, 6))

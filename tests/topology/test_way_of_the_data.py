@@ -23,7 +23,7 @@ def test_should_publish_what_a_recount_gives() -> None:
     assert len(FIGURES) > 200
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_should_publish_the_same_bytes_in_whatever_order_events_come(seed: int) -> None:
     straight, scrambled = stage.driver(), stage.driver(Random(seed), block_records=7)
     straight.play(stage.items(LINES))
@@ -36,7 +36,7 @@ def test_should_publish_the_same_bytes_in_whatever_order_events_come(seed: int) 
     assert not stage.figures(scrambled).keys() ^ FIGURES.keys()
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(16))
 def test_should_publish_the_same_figures_whatever_happens_to_the_worker(seed: int) -> None:
     chance = Random(seed)
     played = stage.disturbed(stage.items(LINES), chance, mishaps=0.06, repetitions=0.05)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,13 +14,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from utresa_connectors import jsonlines, kafka, local_broker
+from utresa_connectors import events, jsonlines, kafka, local_broker
 
-from utresa.codec import Refused, decode
 from utresa.domain.editions import EDITIONS, Edition, edition
 from utresa.domain.records import Event
 from utresa.settings import Settings
-from utresa.topics import INPUT_TOPICS
 
 out = Console()
 err = Console(stderr=True)
@@ -122,19 +119,8 @@ def _each_of_file(file: Path, take: Callable[[Event], None]) -> bool:
 
 
 def _each_of_topics(take: Callable[[Event], None]) -> bool:
-    """Those refused are counted by reason: they lie in the dead letters, and the command has done its work."""
-    refused: Counter[tuple[str, str]] = Counter()
-
-    def decoded(record: Any) -> None:
-        try:
-            event = decode(record.topic, record.key, record.value, record.headers, record.offset)
-        except Refused as reason:
-            refused[record.topic, reason.reason] += 1
-            return
-        if isinstance(event, Event):
-            take(event)
-
-    on_kafka(kafka.read(address(Settings()), list(INPUT_TOPICS), decoded))
+    """Those refused are told by reason: they lie in the dead letters, and the command has done its work."""
+    refused = on_kafka(events.read(address(Settings()), take))
     for (topic, reason), number in sorted(refused.items()):
         print(f"{topic}: {number} refused, {reason}", file=sys.stderr)
     return False

@@ -1,0 +1,1 @@
+"""Known-bad changes, each of which some test has to notice."""

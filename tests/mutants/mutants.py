@@ -1,0 +1,210 @@
+"""Known-bad changes to the stages and the engine: text that occurs once in a file, and what stands there instead.
+
+Each names the tests that have to notice it. Those of the rules are in tests/oracle/mutants.py, as changes to the SQL.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Change = tuple[str, str, str]  # file, text, other text
+
+CASES, CORRELATE = "processors/cases.py", "processors/correlate.py"
+TOTALS, PUBLICATION = "processors/totals.py", "processors/publication.py"
+WORKER, STORE, BLOCKS, EFFECTS = "engine/worker.py", "engine/store.py", "engine/blocks.py", "engine/effects.py"
+CASE, REFERENCE, DRIVER = "domain/case.py", "domain/reference.py", "testing.py"
+
+ORDER = "tests/topology/test_order_of_effects.py::test_should_"
+WAY = "tests/topology/test_way_of_the_data.py::test_should_"
+PUBLISHED = "tests/topology/test_publication.py::test_"
+DRIVEN = "tests/topology/test_driver.py::test_should_"
+ENGINE = "tests/broker/test_engine.py::test_should_"
+
+SAME = f"{WAY}publish_what_a_recount_gives"
+MISHAPS = f"{WAY}publish_the_same_figures_whatever_happens_to_the_worker"
+CRASHES = f"{ORDER}lose_nothing_in_a_crash_at_any_effect"
+PAUSED = f"{ORDER}load_the_same_though_a_paused_worker_writes_an_older_row_last"
+REVISED = f"{ORDER}tell_every_revision_in_a_crash_at_any_effect"
+SNAPSHOTS = f"{PUBLISHED}every_snapshot_is_a_recount_at_its_offsets_while_events_flow"
+
+
+class Mutant(NamedTuple):
+    """`caught_by` are pytest's names of tests, with or without their parameters; one of them must fail."""
+
+    caught_by: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+def mutant(caught_by: str, *changes: Change) -> Mutant:
+    return Mutant((caught_by,), changes)
+
+
+LAST_WINS = "merge=lambda _older, newer: newer,"
+RECEIPTS_AFTER = "        self._say(keeping, block, folded, after)\n        await effects.send_all(after)\n"
+WRITE = "        await effects.write(TABLE.name, block.partition, folded.rows)\n"
+
+MUTANTS: dict[str, Mutant] = {
+    # Loading
+    "of a case's rows the last wins on load": mutant(PAUSED, (CASES, "    merge=merge,", f"    {LAST_WINS}")),
+    "of a reference's rows the last wins on load": mutant(PAUSED, (CORRELATE, "merge=merge_references,", LAST_WINS)),
+    "of the totals' rows the last wins on load": mutant(PAUSED, (TOTALS, "merge=newest,", LAST_WINS)),
+    "the driver loads the last row": mutant(
+        f"{DRIVEN}lose_rows_when_the_last_of_a_key_wins_on_load",
+        (DRIVER, "table.merge(rows[record.key], row) if record.key in rows else row", "row"),
+    ),
+    "the figures are not rebuilt from the rows": mutant(
+        CRASHES, (CASES, "Running(definitions, self.rows.values())", "Running(definitions, ())")
+    ),
+    "the rows of a revoked partition are kept and used again": mutant(
+        MISHAPS,
+        (CASES, "del self.keeping[partition]", "pass"),
+        (
+            CASES,
+            "self.keeping[takeover.partition] = Keeping(takeover, self.definitions, self.partitions)",
+            "self.keeping.setdefault(takeover.partition, Keeping(takeover, self.definitions, self.partitions))",
+        ),
+    ),
+    # Acknowledging and the order of effects
+    "a block is acknowledged before it is handled": mutant(
+        CRASHES,
+        (
+            DRIVER,
+            "            await processor.on_block(",
+            "            self.log.committed[topic, partition] = first + len(records)\n"
+            "            await processor.on_block(",
+        ),
+    ),
+    "an offset is committed that was not handled": mutant(
+        MISHAPS,
+        (
+            DRIVER,
+            "                    await self._handle(blocks)\n                    self.log.committed.update(self._positions)",
+            "                    await self._handle(blocks)\n"
+            "                    self.log.committed.update({at: len(log) for at, log in self.log.records.items()})",
+        ),
+    ),
+    "a write is not waited for": mutant(
+        "tests/unit/test_effects.py",
+        (EFFECTS, "        await asyncio.gather(*acknowledged)\n", ""),
+    ),
+    "links are sent after the rows": mutant(
+        CRASHES, (CASES, "post(folded.letters, LINK.name", "post(folded.receipts, LINK.name")
+    ),
+    "news is told after the rows": mutant(
+        CRASHES, (CORRELATE, "post(done.before, CASE_EVENT.name, news", "post(done.receipts, CASE_EVENT.name, news")
+    ),
+    "findings are told after the rows": mutant(
+        CRASHES, (CASES, "(after, now), outbox)", "(after, now), folded.receipts)")
+    ),
+    "causes are told after the rows": mutant(
+        REVISED,
+        (
+            CASES,
+            "post(outbox, PARTIAL.name, [to_totals(Causes(",
+            "post(folded.receipts, PARTIAL.name, [to_totals(Causes(",
+        ),
+    ),
+    "receipts are sent before the rows": mutant(
+        f"{ORDER}send_a_receipt_only_when_the_row_that_it_speaks_of_is_durable",
+        (CASES, WRITE + RECEIPTS_AFTER, RECEIPTS_AFTER + WRITE),
+    ),
+    "partials are sent before the rows": mutant(
+        f"{ORDER}send_partials_that_are_the_sum_of_the_rows_then_durable",
+        (CASES, WRITE, "        keeping.partials(before)\n        await effects.send_all(before)\n" + WRITE),
+    ),
+    # Folding and adding up
+    "a figure is counted up by each event": mutant(
+        SAME,
+        (
+            "processors/running.py",
+            "for facts, sign in ((after, 1), (before, -1)):",
+            "for facts, sign in ((after, 1),):",
+        ),
+    ),
+    "a registration sent again is another": mutant(
+        SAME,
+        (
+            CASE,
+            "old = events[place] if place < len(events) and events[place].identity == event.identity else None",
+            "old = None",
+        ),
+    ),
+    "the revision that arrives last holds": mutant(
+        SAME, (CASE, "event if old is None else latest(old, event)", "event")
+    ),
+    "a retraction is ignored": mutant(
+        SAME,
+        (
+            "domain/exits.py",
+            "standing = [event for event in case.events if not event.record.retracted]",
+            "standing = case.events",
+        ),
+    ),
+    "a claim never ends": mutant(SAME, (REFERENCE, " if self.key in named_by(claim)", "")),
+    "a reference does not hear that it is no longer named": mutant(
+        SAME, (CASE, "sorted({*named_by(new), *(named_by(old) if old else ())})", "sorted(named_by(new))")
+    ),
+    "a partial is added to the one before": mutant(
+        SAME, (TOTALS, "                apply(keeping.tally, dict(old.cells), -1)\n", "")
+    ),
+    "the last partial holds, whoever sent it": mutant(
+        PAUSED, ("processors/messages.py", "one if one.version >= other.version else other", "other")
+    ),
+    # Publishing
+    "what has become zero stays as it was": mutant(
+        f"{WAY}move_an_exit_when_its_year_is_corrected_and_write_the_old_cell_as_zero",
+        (
+            PUBLICATION,
+            "        for text in known:\n            if text not in records",
+            "        for text in ():\n            if text not in records",
+        ),
+    ),
+    "after a takeover nothing is compared with what is published": mutant(
+        CRASHES, (TOTALS, "        self.overdue = True\n", "        self.overdue = False\n")
+    ),
+    "the causes of revisions are dropped": mutant(
+        f"{PUBLISHED}a_correction_after_the_publication_is_a_revision_with_its_cause",
+        (
+            CASES,
+            "            self.reconciliation.compare(",
+            "            causes.clear()\n            self.reconciliation.compare(",
+        ),
+    ),
+    "a cut takes in records that lie beyond it": mutant(
+        SNAPSHOTS, ("processors/cuts.py", "if event.offset < cut[event.topic][place]", "if True")
+    ),
+    "a cut does not look at the claims of other cases": mutant(
+        SNAPSHOTS,
+        (
+            "processors/cuts.py",
+            "                raise Inexact\n        return offsets",
+            "                pass\n        return offsets",
+        ),
+    ),
+}
+
+# Of the engine itself, which only a broker can show.
+ON_A_BROKER: dict[str, Mutant] = {
+    "the store loads the last row": mutant(
+        f"{ENGINE}merge_on_load_when_an_older_row_is_last_in_the_changelog",
+        (STORE, "rows[key] = merge(held, row)", "rows[key] = row"),
+    ),
+    "the store keeps the rows of revoked partitions": mutant(
+        f"{ENGINE}give_a_worker_the_same_partitions_of_everything_and_drop_the_others",
+        (STORE, "        for partition in self.rows.keys() - kept:\n            del self.rows[partition]\n", ""),
+    ),
+    "the worker acknowledges a block before it is handled": mutant(
+        f"{ENGINE}stop_with_1_when_a_write_fails_and_handle_the_events_again",
+        (
+            WORKER,
+            "                async with self.turn:\n                    await self.processor.on_block(block, effects)\n"
+            "                acknowledged = consumer.ack(message)\n",
+            "                acknowledged = consumer.ack(message)\n"
+            "                async with self.turn:\n                    await self.processor.on_block(block, effects)\n",
+        ),
+    ),
+    "the consumer commits what is read and not what is handled": mutant(
+        f"{ENGINE}stop_with_1_when_a_write_fails_and_handle_the_events_again",
+        (BLOCKS, "for tp, end in self._handled.items() if end", "for tp, end in self._read.items() if end"),
+    ),
+}
