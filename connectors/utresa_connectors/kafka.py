@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 from aiokafka.partitioner import murmur2
 from utresa.codec import Wire
 from utresa.topics import TOPICS, Topic
@@ -85,8 +91,10 @@ async def end_offsets(kafka: str, topics: Iterable[str]) -> dict[tuple[str, int]
 async def lag(kafka: str, group: str, topics: Sequence[str]) -> dict[str, int]:
     """By topic, the records that the group has not acknowledged yet."""
     ends = await end_offsets(kafka, topics)
+    committed: dict[TopicPartition, Any] = {}
     async with _admin(kafka) as admin:
-        committed = await admin.list_consumer_group_offsets(group)
+        with suppress(GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            committed = await admin.list_consumer_group_offsets(group)
     behind = dict.fromkeys(topics, 0)
     for (topic, partition), end in ends.items():
         done = committed.get(TopicPartition(topic, partition))

@@ -29,7 +29,7 @@ from utresa.settings import Settings
 from utresa.topics import CASE_EVENT, CASE_INPUTS, FEED_STATUS, INPUT_TOPICS, LINK, PARTIAL, REFERENCE_INPUTS
 
 DIRECTORY = Path("build/demo")
-SETTLE_SECONDS = 120
+STALLED_SECONDS = 60
 STOP_SECONDS = 15
 POLL_SECONDS = 0.5
 
@@ -94,18 +94,22 @@ class Workers:
 async def settling(address: str, group: str, workers: Workers) -> AsyncIterator[tuple[int, int]]:
     """(records processed, records) until every stage is done. Workers that have died are started again.
 
-    Stages are asked in the order of the data, so that what one has sent is seen by the next. Raises DemoFailed.
+    Stages are asked in the order of the data, so that what one has sent is seen by the next. Raises DemoFailed when
+    nothing has moved for a minute.
     """
-    deadline = time.monotonic() + SETTLE_SECONDS
+    moved_at, before = time.monotonic(), -1
     while True:
         workers.start()
         behind = [sum((await kafka.lag(address, group, stage)).values()) for stage in STAGES]
         total = sum((await kafka.end_offsets(address, [name for stage in STAGES for name in stage])).values())
-        yield total - sum(behind), total
+        done = total - sum(behind)
+        yield done, total
         if not any(behind):
             return
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"the workers are not done after {SETTLE_SECONDS} s: look into {workers.directory}")
+        if done != before:
+            moved_at, before = time.monotonic(), done
+        if time.monotonic() - moved_at > STALLED_SECONDS:
+            raise DemoFailed(f"nothing has moved for {STALLED_SECONDS} s: look into the logs in {workers.directory}")
         await asyncio.sleep(POLL_SECONDS)
 
 

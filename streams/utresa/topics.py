@@ -42,8 +42,12 @@ class Topic:
         if self.policy == "compacted":
             lag_ms = int(MIN_COMPACTION_LAG.total_seconds() * 1000)
             return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms)}
-        retention_ms = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
-        return {"cleanup.policy": "delete", "retention.ms": str(retention_ms), "retention.bytes": "-1"}
+        config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+        if self.retention is not None:
+            retention_ms = int(self.retention.total_seconds() * 1000)
+            # Kafka deletes whole segments, the oldest record of which may be as old as the segment was open.
+            config |= {"retention.ms": str(retention_ms), "segment.ms": str(retention_ms // 24)}
+        return config
 
 
 def _input(name: str, record: str, key: str = "case_id") -> Topic:

@@ -2,101 +2,135 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
-import msgspec
 import pytest
-from utresa.codec import Wire
-from utresa.demo import Workers, settling
-from utresa_connectors import jsonlines, kafka, local_broker, report, statistics, synthetic
+from utresa.codec import read_value
+from utresa.domain.records import Event, latest
+from utresa.domain.reference import reference_of
+from utresa.recount import Recount
+from utresa.topics import RECEIPTS, STATISTICS
+from utresa_connectors import report
 
-EDITION = "2024"
-TOPIC = "migrationsverket.exit-registration.v1"
-CORRUPT = Wire(b"no case", b"\0\0\0\0\4 not Avro \xff", [("ce_id", b"e"), ("odd", b"\xfe")])
+from tests.broker import play
+from tests.broker.play import Arrived, Place, Played
 
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Kafka of its own: the job's topics have the names that they always have."""
-    data = tmp_path_factory.mktemp("main-job")
-    yield local_broker.start(data / "kafka", port=0).address
-    local_broker.stop(data / "kafka")
+Receipts = dict[Place, list[str]]
 
 
 @pytest.fixture(scope="module")
-def played(address: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The whole history, scrambled, with duplicates and a corrupt record; a worker is killed when half of it is sent."""
-    events = synthetic.events(seed=3, disorder=True, duplicates=True)
-    wires = [jsonlines.wire(msgspec.json.encode(event)) for event in events]
-    wires.insert(len(wires) // 3, (TOPIC, CORRUPT))
-    workers = Workers(address, 2, tmp_path_factory.mktemp("workers"))
-    asyncio.run(_play(address, workers, wires))
-    return address
+def published(played: Played) -> dict[str, dict[str, object]]:
+    """The statistics by key."""
+    rows = {record.key.decode(): read_value(record.value) for record in played.records(STATISTICS.name)}
+    return {key: row | {"value": float(row["value"])} for key, row in rows.items()}
 
 
-async def _play(address: str, workers: Workers, wires: list[tuple[str, Wire]]) -> None:
-    await kafka.apply_topics(address, partitions=4)
-    workers.start()
-    killed = False
-
-    async def kill_in_the_middle(count: int) -> None:
-        nonlocal killed
-        if not killed and count > len(wires) // 2:
-            killed = True
-            workers.running[0].kill()
-            assert workers.running[0].wait() == -9
-
-    try:
-        await kafka.send(address, wires, kill_in_the_middle)
-        assert killed
-        async for _ in settling(address, "utresa", workers):
-            pass
-        assert workers.started == 3
-    finally:
-        workers.stop()
+@pytest.fixture(scope="module")
+def receipts(played: Played) -> Receipts:
+    """What was said of each record of an input topic, in the order in which it was said."""
+    said: Receipts = defaultdict(list)
+    for record in played.records(*(topic.name for topic in RECEIPTS)):
+        receipt = read_value(record.value)
+        assert record.key == receipt["ce_id"].encode()
+        said[receipt["topic"], receipt["partition"], receipt["offset"]].append(receipt["outcome"])
+    return said
 
 
-def test_should_publish_the_figures_of_the_report_though_a_worker_was_killed(played: str) -> None:
-    rows = asyncio.run(statistics.current(played)).values()
-    comparison = report.compare(report.figures_of(rows, EDITION))
-    assert comparison.tables.differences == ()
-    assert comparison.tables.total == 81
+def test_should_publish_every_figure_of_the_report_though_a_worker_was_killed(
+    published: dict[str, dict[str, object]],
+) -> None:
+    compared = report.compare(report.figures_of(published.values(), "2024")).everything
+    assert compared.differences == ()
+    assert compared.total == 116
 
 
-def test_should_publish_what_a_recount_from_the_broker_gives(played: str) -> None:
-    environment = os.environ | {"UTRESA_KAFKA": played}
-    done = subprocess.run(
-        [sys.executable, "-m", "utresa", "recount", "--edition", EDITION, "--format", "json"],
-        env=environment, capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    assert f"{TOPIC}: 1 refused, missing-header" in done.stderr
-    published = {
-        (row["measure"], row["year"], *sorted(row["dims"].items())): row["value"]
-        for row in asyncio.run(statistics.current(played)).values()
-        if row["edition"] == EDITION and row["value"]
+@pytest.mark.parametrize("edition", play.EDITIONS)
+def test_should_publish_what_a_recount_from_the_broker_gives(
+    played: Played, published: dict[str, dict[str, object]], edition: str
+) -> None:
+    answer = played.answers[f"recount {edition}"]
+    assert answer.returncode == 0
+    assert f"{play.CORRUPT_TOPIC}: 1 refused, missing-header" in answer.stderr
+    figures = {_key(row): row["value"] for row in json.loads(answer.stdout)}
+    assert {
+        key: row["value"] for key, row in published.items() if row["edition"] == edition and row["value"]
+    } == figures
+    assert len(figures) > 1000
+
+
+def test_should_recount_all_that_the_report_prints(played: Played) -> None:
+    figures = report.figures_of(json.loads(played.answers["recount 2024"].stdout), "2024")
+    assert report.compare(figures).everything.complete
+
+
+def test_should_keep_the_corrupt_record_byte_for_byte_among_the_dead_letters(played: Played) -> None:
+    (letter,) = played.records("utresa.dead-letter.migrationsverket.v1")
+    assert (letter.key, letter.value) == (play.CORRUPT.key, play.CORRUPT.value)
+    assert list(letter.headers[:2]) == play.CORRUPT.headers
+    assert ("utresa_reason", b"missing-header") in letter.headers
+
+
+def test_should_give_a_receipt_for_every_record_and_for_nothing_else(
+    arrivals: list[Arrived], receipts: Receipts
+) -> None:
+    assert receipts.keys() == {one.place for one in arrivals}
+    assert len(arrivals) > 380_000
+
+
+def test_should_give_one_final_receipt_which_a_crash_only_repeats(receipts: Receipts) -> None:
+    """Waiting may become something else; whatever else has been said, stands."""
+    changed = {
+        place: said for place, said in receipts.items() if len({one for one in said if one != "waiting"}) > 1
     }
-    recounted = {
-        (row["measure"], row["year"], *sorted(row["dims"].items())): row["value"] for row in json.loads(done.stdout)
-    }
-    assert published == recounted
+    withdrawn = {place: said for place, said in receipts.items() if said[-1] == "waiting" != min(said)}
+    assert changed == {}
+    assert withdrawn == {}
 
 
-def test_should_keep_the_corrupt_record_byte_for_byte_among_the_dead_letters(played: str) -> None:
-    letters: list[tuple[object, ...]] = []
-    kafka.run(
-        kafka.read(
-            played,
-            ["utresa.dead-letter.migrationsverket.v1"],
-            lambda letter: letters.append((letter.key, letter.value, letter.headers)),
-        )
-    )
-    ((key, value, headers),) = letters
-    assert (key, value) == (CORRUPT.key, CORRUPT.value)
-    assert isinstance(headers, tuple)
-    assert list(headers[:2]) == CORRUPT.headers
-    assert ("utresa_reason", b"missing-header") in headers
+def test_should_say_of_each_record_what_it_was_when_it_came(arrivals: list[Arrived], receipts: Receipts) -> None:
+    came = {place: "accepted" if said[-1] == "waiting" else said[-1] for place, said in receipts.items()}
+    assert came == _as_they_came(arrivals)
+    assert Counter(came.values()).keys() == {"accepted", "superseded", "duplicate", "refused"}
+
+
+def test_should_leave_nothing_waiting_whose_case_is_known(arrivals: list[Arrived], receipts: Receipts) -> None:
+    count = Recount()
+    for one in arrivals:
+        if isinstance(one.event, Event):
+            count.add(one.event)
+    waiting = [one for one in arrivals if receipts[one.place][-1] == "waiting"]
+    left = []
+    for one in waiting:
+        assert isinstance(one.event, Event)
+        named = reference_of(one.event)
+        assert named is not None
+        if count.references[named].owner is not None:
+            left.append(one.place)
+    assert left == []
+    assert waiting  # strays: of what they name, nobody has heard
+
+
+def _as_they_came(arrivals: Iterable[Arrived]) -> dict[Place, str]:
+    """The outcome of each record by what its own partition held before it, as the contract defines `latest`."""
+    held: dict[tuple[str, str], Event] = {}
+    outcomes = {}
+    for place, event in arrivals:
+        if not isinstance(event, Event):
+            outcomes[place] = "refused" if event is None else "accepted"
+            continue
+        before = held.get(event.identity)
+        after = held[event.identity] = event if before is None else latest(before, event)
+        if before is not None and before.record == event.record:
+            outcomes[place] = "duplicate"
+        else:
+            outcomes[place] = "accepted" if after is event else "superseded"
+    return outcomes
+
+
+def _key(row: dict[str, object]) -> str:
+    dims = row["dims"]
+    assert isinstance(dims, dict)
+    parts = [str(row["edition"]), str(row["measure"]), str(row["year"])]
+    return "/".join([*parts, ",".join(f"{name}={value}" for name, value in dims.items())] if dims else parts)

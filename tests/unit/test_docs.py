@@ -33,6 +33,7 @@ PAGES = sorted(
         *(ROOT / "tests").rglob("*.md"),
     ]
 )
+COMMAND: Any = typer.main.get_command(app)
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 # What no file may name: where packages come from, and where somebody's files lie. Written so that it is not found here.
@@ -73,7 +74,7 @@ def calls(codes: Iterable[str], program: str) -> list[list[str]]:
 
 def command_of(args: list[str]) -> tuple[Any, list[str]]:
     """The command of these words, and the words that are left for it. Fails for a sub-command that is not there."""
-    command: Any = typer.main.get_command(app)
+    command: Any = COMMAND
     while args and hasattr(command, "commands"):
         name, *args = args
         assert name in command.commands, f"no command {name!r}: there are {', '.join(command.commands)}"
@@ -98,7 +99,7 @@ def test_every_command_and_option_that_is_mentioned_is_there(page: Path) -> None
 
 
 def test_every_command_is_in_the_readme_with_an_example() -> None:
-    there = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    there = set(COMMAND.commands)
     assert {args[0] for args in calls(code_spans(README), "utresa") if args} >= there
     assert {args[0] for args in calls(code_blocks(README), "utresa")} >= there - {"demo"}  # `make demo` runs that
 
@@ -239,6 +240,12 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
     assert len(files) > 100
     found = {str(file.relative_to(ROOT)): PLACES.findall(file.read_bytes()) for file in files if file.is_file()}
     assert {name: places for name, places in found.items() if places} == {}
+
+
+@every_page
+def test_no_code_span_is_broken_at_a_line_end(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if line.count("`") % 2] == []
 
 
 def test_the_search_for_registries_and_machines_finds_them() -> None:

@@ -64,6 +64,13 @@ class NotCopartitioned(EngineError):
     """A processor was given different partitions of its topics: its rows would be in two workers at once."""
 
 
+class RowsLost(EngineError):
+    """The group has read on, but the changelog knows of no owner before: its rows are gone.
+
+    Reset the group's offsets to the beginning, so that the rows are made anew from the raw records.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """How a worker reaches the broker and what bounds it."""
@@ -283,12 +290,14 @@ class Stage:
             rows=rows,
             offsets={tp.topic: offsets[tp] for tp in tps},
             ends={tp.topic: ends[tp] for tp in tps},
-            epoch=await self._new_epoch(partition),
+            epoch=await self._new_epoch(partition, offsets),
         )
 
-    async def _new_epoch(self, partition: int) -> int:
-        """One more than that of the owner before, and durable, in the changelog of the first table."""
+    async def _new_epoch(self, partition: int, offsets: Mapping[TP, int]) -> int:
+        """One more than that of the owner before, and durable, in the changelog of the first table. Raises RowsLost."""
         store = next(iter(self.tables.values())).store
+        if not store.epochs[partition] and any(offsets.values()):
+            raise RowsLost(f"{store.spec.topic}/{partition} is empty, and {self.processor.name} has read on")
         epoch = store.epochs[partition] + 1
         await self.app.publisher.publish(store.spec.topic, {partition: [(EPOCH_KEY, epoch.to_bytes(8, "big"), [])]})
         store.epochs[partition] = epoch

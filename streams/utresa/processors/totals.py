@@ -225,15 +225,13 @@ class KeptPartition:
         """Apply the partials to the tally; the revisions that their causes explain. A cause is then spent."""
         causes: list[Cause] = []
         for old, new in partials:
-            spoken = (0, 0)
-            if isinstance(old, Partial):
-                spoken = old.version
-                apply(keeping.tally, dict(old.cells), -1)
+            before = old if isinstance(old, Partial) else Partial(new.partition, new.edition, new.year, (0, 0), [])
+            apply(keeping.tally, dict(before.cells), -1)
             apply(keeping.tally, dict(new.cells))
             key = f"causes/{new.partition}/{new.edition}/{new.year}@{new.edition}".encode()
             found = changes.get(key) or self.rows.get(key)
             if isinstance(found, Causes) and found.causes:
-                causes += [cause for cause in found.causes if spoken < cause.version <= new.version]
+                causes += spent(found.causes, before, new)
                 left = [cause for cause in found.causes if cause.version > new.version]
                 changes[key] = Causes(new.partition, new.edition, new.year, left)
         causes.sort(key=lambda cause: (cause.ce_time, cause.ce_id))
@@ -316,6 +314,28 @@ class KeptPartition:
                     through = self.through[agency]
                     self.through[agency] = feed.version if through is None else max(through, feed.version)
                     feeds.remove(feed)
+
+
+def spent(causes: Sequence[Cause], before: Partial, after: Partial) -> list[Cause]:
+    """The causes that explain how a partial differs from the one before.
+
+    A cause of the partial's own owner does. One of an earlier owner does only where the figures have moved by it: else
+    that owner died before it had written the row, the event has come again, and so has, or will, its cause.
+    """
+    waiting = [cause for cause in causes if before.version < cause.version <= after.version]
+    own = [cause for cause in waiting if cause.version[0] == after.version[0]]
+    told = {(cause.ce_time, cause.ce_id) for cause in own}
+    moved = Tally(dict(after.cells))
+    for cells in (dict(before.cells), *(dict(cause.cells) for cause in own)):
+        apply(moved, cells, -1)
+    explaining = list(own)
+    for cause in waiting:
+        cells = dict(cause.cells)
+        fits = all(amount * moved[cell] > 0 and abs(amount) <= abs(moved[cell]) for cell, amount in cells.items())
+        if cause.version[0] != after.version[0] and (cause.ce_time, cause.ce_id) not in told and fits:
+            apply(moved, cells, -1)
+            explaining.append(cause)
+    return explaining
 
 
 def as_of(rows: Iterable[Total]) -> date:

@@ -1,0 +1,25 @@
+"""The one play of the whole history, for every test that looks at it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import play
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory, jars_dir: Path) -> Iterator[play.Played]:
+    """The main job, done. Its workers take a snapshot every second, while something changes."""
+    directory = tmp_path_factory.mktemp("main-job")
+    with (
+        play.own_kafka(directory / "kafka", jars_dir) as address,
+        play.workers_of(address, 2, directory, UTRESA_CUT_SECONDS="1") as workers,
+    ):
+        yield play.play(address, workers)
+
+
+@pytest.fixture(scope="session")
+def arrivals(played: play.Played) -> list[play.Arrived]:
+    """Every input record of the play, decoded once."""
+    return play.arrivals(played)
