@@ -194,3 +194,18 @@ def test_snapshots_say_through_when_an_agency_is_complete() -> None:
     through = {one["agency"]: one["through"] for one in last["complete_through"]}
     assert through.pop("polisen").isoformat() == "2024-06-01T00:00:00+00:00"
     assert set(through.values()) == {None}
+
+
+@pytest.mark.parametrize("effect", ["lost", "half", "applied", "late"])
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_revision_is_told_once_wherever_the_worker_dies(at: int, effect: Any) -> None:
+    late = lives.line("migrationsverket.exit-registration", "c2", exit_on="2024-06-01", evidence="OTHER", case_id="c2")
+    late["value"] |= {"destination_country": "IQ", "registered_on": "2025-03-01", "revised_on": "2025-03-01"}
+    late["headers"] = {"ce_id": "late", "ce_time": "2025-03-01T08:00:00Z"}
+    run = stage.driver()
+    run.play(stage.items([lives.decision(), lives.decision(case_id="c2")]))
+    run.play([*stage.items([late]), Crash(at, effect)])
+    run.run()
+    cell = "2024/exits_removal/2024/authority=migrationsverket,destination=home_country"
+    told = [read_value(record.value or b"") for record in run.records(REVISION.name)]
+    assert {(one["old"], one["new"]) for one in told if one["key"] == cell} == {(0, 1)}
