@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.installed
-TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/broker
+TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/mutants tests/broker
 
 # The first Python on the path that is new enough, whatever it is called there.
 ifndef PYTHON
@@ -28,6 +28,14 @@ test: broker-needs lint  ## Everything that must be green: lint, then every rung
 .PHONY: unit
 unit: $(READY)  ## The tests of the rules alone, in under a minute
 	$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: oracle
+oracle: $(READY)  ## Four answers on 10 000 random histories (UTRESA_ORACLE_HISTORIES: how many): domain, recount, live, SQL
+	UTRESA_ORACLE_HISTORIES=$${UTRESA_ORACLE_HISTORIES:-10000} $(BIN)/pytest tests/oracle $(ARGS)
+
+.PHONY: mutants
+mutants: broker-needs $(READY)  ## Known-bad changes, one by one in a copy of the tree: the tests must notice each
+	UTRESA_MUTANTS=all $(BIN)/pytest tests/mutants $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## ruff, mypy and the import rules

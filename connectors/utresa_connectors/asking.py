@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from aiokafka.partitioner import murmur2
 from utresa.explain import Answer, Ask
 from utresa.topics import ANSWER, QUESTION
 
@@ -27,7 +26,7 @@ async def ask(address: str, question: Ask, timeout_seconds: float = TIMEOUT_SECO
     """The answers of all partitions that have to answer. Raises NobodyAnswers and KafkaUnavailable."""
     partitions = sorted(partition for _, partition in await kafka.end_offsets(address, [QUESTION.name]))
     if question.case_id is not None:
-        partitions = [(murmur2(question.case_id.encode()) & 0x7FFFFFFF) % len(partitions)]
+        partitions = [kafka.partition_of(question.case_id.encode(), len(partitions))]
     named = msgspec.structs.replace(question, id=uuid4().hex)
     answers = kafka.follow_new(address, [ANSWER.name])
     try:

@@ -19,10 +19,14 @@ RefusedRecords = Counter[tuple[str, str]]
 async def read(address: str, take: Callable[[Event], None]) -> RefusedRecords:
     """Give `take` every event of the input topics, as they now end; says which records were refused, and why."""
     refused: RefusedRecords = Counter()
+    places = await kafka.end_offsets(address, INPUT_TOPICS)
+    partitions = Counter(topic for topic, _ in places)
 
     def decoded(record: Any) -> None:
         try:
             event = decode(record.topic, record.key, record.value, record.headers, record.offset)
+            if kafka.partition_of(record.key, partitions[record.topic]) != record.partition:
+                raise Refused("wrong-partition")
         except Refused as reason:
             refused[record.topic, reason.reason] += 1
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from utresa.codec import RECORDS, Refused, Wire, accept, check_source, encode, instant
+from utresa.codec import MOST_CHARACTERS, RECORDS, Refused, Wire, accept, check_source, encode, instant
 from utresa.domain.records import Event, FeedStatus, Record
 from utresa.topics import INPUT_TOPICS, Topic
 
@@ -88,6 +88,8 @@ def _line(line: bytes) -> tuple[Line, Topic, Record | FeedStatus]:
 
 
 def _instant(head: Line) -> int:
+    if len(head.headers["ce_id"].encode()) > MOST_CHARACTERS:
+        raise Refused("bad-header", "ce_id")
     try:
         return instant(head.headers["ce_time"])
     except (ValueError, OverflowError):

@@ -186,6 +186,11 @@ async def send(
     return count
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
 class _Outbox:
     """Batches under way, one open batch a partition: aiokafka's own way costs several times as much a record."""
 
@@ -199,7 +204,7 @@ class _Outbox:
         """Take a message; True when a batch was sent because of it."""
         if topic not in self.counts:
             self.counts[topic] = len(await self.producer.partitions_for(topic))
-        place = topic, (murmur2(wire.key) & 0x7FFFFFFF) % self.counts[topic]
+        place = topic, partition_of(wire.key, self.counts[topic])
         batch = self.open.get(place) or self.open.setdefault(place, self.producer.create_batch())
         if batch.append(key=wire.key, value=wire.value, timestamp=None, headers=wire.headers) is not None:
             return False

@@ -30,7 +30,7 @@ REASONS: Mapping[str, str] = {
     "wrong-record": "Send each record type to its own topic.",
     "undecodable": "The body is not what its schema says: check the writer's schema against its id.",
     "missing-header": "Send ce_id, ce_source, ce_type, ce_time and ce_specversion (CloudEvents, binary mode).",
-    "bad-header": "ce_specversion is 1.0, ce_time an RFC 3339 time with its offset, ce_id not empty.",
+    "bad-header": "ce_specversion is 1.0, ce_time an RFC 3339 time with its offset, ce_id has 1 to 256 characters.",
     "wrong-agency": "An agency writes to its own topics only, and decides its own kinds of decision only.",
     "wrong-partition": "Partition by murmur2 of the key, Kafka's default (librdkafka: partitioner=murmur2_random).",
     "key-mismatch": "The message's key is the id that the record names.",
@@ -41,6 +41,12 @@ REASONS: Mapping[str, str] = {
     "invalid-value": "The field's value is not of its type or breaks a rule of the contract.",
 }
 COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries) | {"XK"}
+# Bounds, so that no record can grow what is made of it beyond a message. Pseudonyms have tens of characters, and there
+# are some 250 countries.
+MOST_CHARACTERS = 256
+MOST_ENTRIES = 250
+MOST_SECONDS = 9_200_000_000  # of an instant: its nanoseconds are kept in 64 bits
+LAST_YEAR = 2100  # of revised_on, which is the clock of the figures and never goes back
 HEADERS = ("ce_id", "ce_source", "ce_type", "ce_time", "ce_specversion")
 
 RECORDS: Mapping[str, type[Record | FeedStatus]] = {
@@ -48,6 +54,10 @@ RECORDS: Mapping[str, type[Record | FeedStatus]] = {
 }
 _ARRAYS = {
     name: [field.name for field in msgspec.structs.fields(kind) if field.type == tuple[str, ...]]
+    for name, kind in RECORDS.items()
+}
+_IDS = {
+    name: [field for field in kind.__struct_fields__ if field.endswith(("_id", "_ids"))]
     for name, kind in RECORDS.items()
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,8 +114,9 @@ def accept(
         if record.agency != topic.agency:
             raise Refused("wrong-agency", "agency")
         return record
-    if not record.record_id:
-        raise Refused("invalid-value", "record_id")
+    _check_ids(record)
+    if record.revised_on.year > LAST_YEAR:
+        raise Refused("invalid-value", "revised_on")
     if not record.retracted:
         _check_content(topic, record)
     return Event(topic.name, ce_time, ce_id, record, offset)  # type: ignore[arg-type]
@@ -148,13 +159,15 @@ def read_value(value: bytes) -> dict[str, Any]:
 def instant(text: str) -> int:
     """An RFC 3339 time as nanoseconds since 1970-01-01T00:00Z: times compare as instants. Raises ValueError.
 
-    What is finer than a nanosecond is cut off; a leap second is not known.
+    What is finer than a nanosecond is cut off; a leap second is not known; the years are 1678 to 2261.
     """
     found = _RFC_3339.fullmatch(text)
     if found is None:
         raise ValueError("not an RFC 3339 time with its offset from UTC")
     day, time, fraction, offset = found.groups(default="")
     seconds = (datetime.fromisoformat(f"{day}T{time}{offset.upper()}") - _EPOCH) // timedelta(seconds=1)
+    if abs(seconds) >= MOST_SECONDS:
+        raise ValueError("too far away")
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
@@ -166,6 +179,8 @@ def _envelope(headers: Iterable[tuple[str, bytes]], topic: Topic) -> tuple[str, 
             raise Refused("missing-header", name)
     if found["ce_specversion"] != b"1.0":
         raise Refused("bad-header", "ce_specversion")
+    if len(found["ce_id"]) > MOST_CHARACTERS:
+        raise Refused("bad-header", "ce_id")
     try:
         check_source(found["ce_source"].decode(), topic)
         return found["ce_id"].decode(), instant(found["ce_time"].decode())
@@ -205,6 +220,18 @@ def _body(value: bytes | None) -> tuple[str, dict[str, Any]]:
         raise Refused("undecodable", "trailing bytes")
     assert isinstance(fields, dict)
     return schema.name, fields
+
+
+def _check_ids(record: Record) -> None:
+    """Identifiers are not empty, not long, and without control characters; lists are not long."""
+    for field in _IDS[type(record).__name__]:
+        found = getattr(record, field)
+        for text in found if isinstance(found, tuple) else (found,):
+            if text is not None and (not 0 < len(text) <= MOST_CHARACTERS or not text.isprintable()):
+                raise Refused("invalid-value", field)
+    for field in _ARRAYS[type(record).__name__]:
+        if len(getattr(record, field)) > MOST_ENTRIES:
+            raise Refused("invalid-value", field)
 
 
 def _check_content(topic: Topic, record: Record) -> None:

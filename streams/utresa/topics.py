@@ -16,6 +16,8 @@ Policy = Literal["kept", "compacted", "expiring"]
 # Workers merge an older row that a paused one wrote late, as long as the newer one is still there: a day is longer
 # than any pause that a session survives. (design.md, section 4)
 MIN_COMPACTION_LAG = timedelta(hours=24)
+# Of what we write: a row, a partial or a dead letter may be larger than the largest record that Kafka takes by default.
+MAX_MESSAGE_BYTES = 16 << 20
 DEAD_LETTER_RETENTION = timedelta(days=30)
 RECEIPT_RETENTION = timedelta(days=90)
 QUESTION_RETENTION = timedelta(hours=1)
@@ -39,10 +41,11 @@ class Topic:
     @property
     def config(self) -> dict[str, str]:
         """The topic's settings, as Kafka spells them."""
+        ours = {} if self.name in INPUT_TOPICS else {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
         if self.policy == "compacted":
             lag_ms = int(MIN_COMPACTION_LAG.total_seconds() * 1000)
-            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms)}
-        config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms), **ours}
+        config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1", **ours}
         if self.retention is not None:
             retention_ms = int(self.retention.total_seconds() * 1000)
             # Kafka deletes whole segments, the oldest record of which may be as old as the segment was open.
@@ -96,7 +99,8 @@ PUBLISHED = (STATISTICS, REPORT, MEASURE, REVISION, DISCREPANCY, *RECEIPTS, *DEA
 CASES_CHANGELOG = Topic("utresa-cases-changelog", "compacted")
 REFERENCES_CHANGELOG = Topic("utresa-references-changelog", "compacted")
 TOTALS_CHANGELOG = Topic("utresa-totals-changelog", "compacted")
-CHANGELOGS = (CASES_CHANGELOG, REFERENCES_CHANGELOG, TOTALS_CHANGELOG)
+PUBLISHED_CHANGELOG = Topic("utresa-published-changelog", "compacted")
+CHANGELOGS = (CASES_CHANGELOG, REFERENCES_CHANGELOG, TOTALS_CHANGELOG, PUBLISHED_CHANGELOG)
 
 TOPICS = {topic.name: topic for topic in (*INPUTS, *INTERNAL, *PUBLISHED, *CHANGELOGS)}
 INPUT_TOPICS = {topic.name: topic for topic in INPUTS}

@@ -1,4 +1,4 @@
-"""One play of the whole history on a Kafka of its own, with a worker killed in the middle; and what was said after it."""
+"""One play of the whole history on a Kafka of its own, with a worker killed in the middle, and what was said of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from utresa.codec import Refused, Wire, decode
+from utresa.codec import Refused, Wire, decode, read_value
 from utresa.demo import STAGES, Workers, settling
 from utresa.domain.records import Event, FeedStatus
-from utresa.topics import INPUT_TOPICS, TOPICS
+from utresa.topics import CASE_INPUTS, INPUT_TOPICS, REFERENCE_INPUTS, REPORT, TOPICS
 from utresa_connectors import jsonlines, kafka, local_broker, synthetic
 
 UTRESA = str(Path(sys.executable).with_name("utresa"))
@@ -25,15 +26,17 @@ PARTITIONS = 4
 EDITIONS = ("2022", "2023", "2024")
 CORRUPT_TOPIC = "migrationsverket.exit-registration.v1"
 CORRUPT = Wire(b"no case", b"\0\0\0\0\4 not Avro \xff", [("ce_id", b"e"), ("odd", b"\xfe")])
+CORRUPT_AT, KILLED_AT = 130_000, 190_000  # of some 386 000 events
 # The history is sent no faster than it is handled: a worker that takes over a partition tells of no cut before it has
 # read all that was there by then.
 MOST_BEHIND, LOOK_EVERY = 15_000, 5_000
+LAST_SNAPSHOT_SECONDS = 60
+COMMAND_SECONDS = 240
 QUESTIONS: Mapping[str, Sequence[str]] = {
     **{f"recount {name}": ("recount", "--edition", name, "--format", "json") for name in EDITIONS},
     "report": ("report",),
-    "report --lang en": ("report", "--lang", "en"),
-    "report --json": ("report", "--json"),
-    "report --compare": ("report", "--compare"),
+    "report --json": ("report", "--json", "--lang", "en"),
+    "report --compare": ("report", "--compare", "--lang", "en"),
 }
 
 Answer = subprocess.CompletedProcess[str]
@@ -71,14 +74,6 @@ class Played:
         kafka.run(kafka.read(self.address, [topic], found.append))
         return [record for record in found if record.offset >= self.ends[record.topic, record.partition]]
 
-    def send(self, lines: Iterable[bytes]) -> None:
-        """Send JSON lines, and wait until they are handled."""
-        asyncio.run(self._send([jsonlines.wire(line) for line in lines]))
-
-    async def _send(self, wires: list[tuple[str, Wire]]) -> None:
-        await kafka.send(self.address, wires)
-        await _settle(self.address, self.workers)
-
 
 @contextmanager
 def own_kafka(data_dir: Path, jars_dir: Path) -> Iterator[str]:
@@ -108,9 +103,16 @@ def workers_of(address: str, number: int, directory: Path, **environment: str) -
 
 def utresa(address: str | None, *words: str, **options: Any) -> Answer:
     """A command of the installed console script, as a user runs it; without an address, of the local Kafka."""
-    given = {"capture_output": True, "text": True, "timeout": 240, "check": False, **options}
-    done: Answer = subprocess.run([UTRESA, *words], env=environment_of(address), **given)
-    return done
+    environment = options.pop("environment", {})
+    return subprocess.run(
+        [UTRESA, *words],
+        env=environment_of(address, **environment),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+        **options,
+    )
 
 
 def environment_of(address: str | None, **more: str) -> dict[str, str]:
@@ -122,17 +124,22 @@ def environment_of(address: str | None, **more: str) -> dict[str, str]:
 def play(address: str, workers: Workers) -> Played:
     """The history of seed 3, scrambled, with duplicates and a corrupt record, to two workers; one is killed in the
     middle of it and started again."""
-    events = synthetic.lines(seed=3, disorder=True, duplicates=True)
-    wires = [jsonlines.wire(line) for line in events]
-    wires.insert(len(wires) // 3, (CORRUPT_TOPIC, CORRUPT))
-    asyncio.run(_play(address, workers, wires))
+    asyncio.run(_play(address, workers))
+    _wait_for_the_last_snapshot(address)
     ends = asyncio.run(kafka.end_offsets(address, TOPICS))
     with ThreadPoolExecutor(2) as both_cores:
         answers = both_cores.map(lambda words: utresa(address, *words), QUESTIONS.values())
         return Played(address, workers, ends, dict(zip(QUESTIONS, answers, strict=True)))
 
 
-async def _play(address: str, workers: Workers, wires: list[tuple[str, Wire]]) -> None:
+def _wires() -> Iterator[tuple[str, Wire]]:
+    for number, line in enumerate(synthetic.lines(seed=3, disorder=True, duplicates=True)):
+        if number == CORRUPT_AT:
+            yield CORRUPT_TOPIC, CORRUPT
+        yield jsonlines.wire(line)
+
+
+async def _play(address: str, workers: Workers) -> None:
     await kafka.apply_topics(address, PARTITIONS)
     workers.start()
     await _group_is_known(address)
@@ -140,17 +147,15 @@ async def _play(address: str, workers: Workers, wires: list[tuple[str, Wire]]) -
 
     async def sent(count: int) -> None:
         nonlocal looked
-        if workers.started == workers.number and count > len(wires) // 2:
+        if workers.started == workers.number and count > KILLED_AT:
             workers.running[0].kill()
             assert workers.running[0].wait() == -9
             workers.start()
         if count >= looked + LOOK_EVERY:
             looked = count
-            while await _behind(address) > MOST_BEHIND:
-                await asyncio.sleep(0.2)
+            await _followed(address)
 
-    await kafka.send(address, wires, sent)
-    await _settle(address, workers)
+    await send(address, workers, _wires(), sent)
     assert workers.started == workers.number + 1
 
 
@@ -162,16 +167,42 @@ async def _group_is_known(address: str) -> None:
                 await _behind(address)
                 return
             except kafka.KafkaUnavailable:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.5)
+
+
+async def _followed(address: str) -> None:
+    """Wait until the workers are not too far behind."""
+    while True:
+        if await _behind(address) <= MOST_BEHIND:
+            return
+        await asyncio.sleep(0.5)
 
 
 async def _behind(address: str) -> int:
     return sum((await kafka.lag(address, "utresa", STAGES[0])).values())
 
 
-async def _settle(address: str, workers: Workers) -> None:
+async def send(address: str, workers: Workers, wires: Iterable[tuple[str, Wire]], sent: Any = None) -> None:
+    """Send records, and wait until everything that follows from them is durable."""
+    await kafka.send(address, wires, sent)
     async for _ in settling(address, "utresa", workers):
         pass
+
+
+def _wait_for_the_last_snapshot(address: str) -> None:
+    """A cut takes longer than it takes to settle: wait for one that rests on every record."""
+    records = {topic.name for topic in (*CASE_INPUTS, *REFERENCE_INPUTS)}
+    ends = asyncio.run(kafka.end_offsets(address, records))
+    deadline = time.monotonic() + LAST_SNAPSHOT_SECONDS
+    while True:
+        snapshots: list[Any] = []
+        kafka.run(kafka.read(address, [REPORT.name], snapshots.append))
+        for snapshot in snapshots:
+            offsets = read_value(snapshot.value)["offsets"]
+            if {(one["topic"], one["partition"]): one["offset"] for one in offsets} == ends:
+                return
+        assert time.monotonic() < deadline, "no snapshot rests on every record"
+        time.sleep(0.5)
 
 
 def arrived(record: Any) -> Arrived:
@@ -186,6 +217,9 @@ def arrived(record: Any) -> Arrived:
 def arrivals(played: Played) -> list[Arrived]:
     """Every input record of the play, by topic, partition and offset."""
     found: list[Arrived] = []
-    take: Callable[[Any], None] = lambda record: found.append(arrived(record))  # noqa: E731
+
+    def take(record: Any) -> None:
+        found.append(arrived(record))
+
     kafka.run(kafka.read(played.address, list(INPUT_TOPICS), take, played.ends))
     return sorted(found, key=lambda one: one.place)

@@ -81,9 +81,7 @@ def test_should_give_a_receipt_for_every_record_and_for_nothing_else(
 
 def test_should_give_one_final_receipt_which_a_crash_only_repeats(receipts: Receipts) -> None:
     """Waiting may become something else; whatever else has been said, stands."""
-    changed = {
-        place: said for place, said in receipts.items() if len({one for one in said if one != "waiting"}) > 1
-    }
+    changed = {place: said for place, said in receipts.items() if len({one for one in said if one != "waiting"}) > 1}
     withdrawn = {place: said for place, said in receipts.items() if said[-1] == "waiting" != min(said)}
     assert changed == {}
     assert withdrawn == {}

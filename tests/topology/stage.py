@@ -91,12 +91,22 @@ def figures(stage: Driver) -> dict[str, float]:
 
 def recounted(lines: Iterable[Line], editions: Sequence[Edition] = EDITIONS) -> dict[str, float]:
     """The same from the raw records."""
+    return named(as_json(read(lines).figures(editions), editions))
+
+
+def read(lines: Iterable[Line]) -> Recount:
+    """A recount that has taken the lines in."""
     count = Recount()
     for line in lines:
         event = jsonlines.parse(json.dumps(line).encode())
         if isinstance(event, Event):
             count.add(event)
-    return {_key(row): float(row["value"]) for row in as_json(count.figures(editions), editions)}
+    return count
+
+
+def named(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The figures of a recount by their keys in the statistics topic."""
+    return {_key(row): float(row["value"]) for row in rows}
 
 
 def _key(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The order of effects is the guarantee: a worker may die at any of them, or speak late, and nothing is lost (law 4)."""
+"""The order of effects is the guarantee: a worker may die at any of them, or speak late; nothing is lost (law 4)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from utresa.codec import decode, read_value
 from utresa.domain import case as cases
 from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS, Edition
-from utresa.domain.figures import contributions
+from utresa.domain.figures import Tally, apply, contributions, published
 from utresa.domain.records import Event
 from utresa.domain.reference import reference_of
 from utresa.processors import correlate
 from utresa.processors.cases import TABLE as CASES
 from utresa.processors.messages import Partial, decode_total
-from utresa.recount import Recount
+from utresa.recount import as_json
 from utresa.testing import Crash, Driver, Rebalance
 from utresa.topics import DISCREPANCY, PARTIAL, RECEIPTS, REVISION
 
@@ -52,16 +52,6 @@ END = [
 ELSEWHERE = lives.sis_exit("2024-01-01", "nobody's")
 
 
-def read(lines: Iterable[stage.Line]) -> Recount:
-    count = Recount()
-    for line in lines:
-        for topic, message in stage.items([line]):
-            event = decode(topic, message.key, message.value, message.headers)
-            assert isinstance(event, Event)
-            count.add(event)
-    return count
-
-
 def findings(run: Driver) -> dict[str, list[str]]:
     """The codes of what is found now."""
     said = {record.key: read_value(record.value or b"") for record in run.records(DISCREPANCY.name)}
@@ -91,7 +81,7 @@ def crashes(effect: Effect, ats: Iterable[int], editions: Sequence[Edition] = NE
 def test_should_lose_nothing_in_a_crash_at_any_effect(effect: Effect) -> None:
     lines = [*BEGINNING, *END]
     figures = stage.recounted(lines, NEWEST)
-    found = {key: [one.code for one in of_key] for key, of_key in read(lines).findings().items()}
+    found = {key: [one.code for one in of_key] for key, of_key in stage.read(lines).findings().items()}
     for run, crash in crashes(effect, range(1, 160, 3)):
         run.play([*stage.items(lines), crash])
         assert stage.figures(run) == figures, crash
@@ -105,7 +95,6 @@ def test_should_tell_every_revision_in_a_crash_at_any_effect(effect: Effect) -> 
     when = {"ce_time": "2025-03-01T08:00:00Z", "ce_id": "late", "revised_on": "2025-03-01"}
     before = [lives.decision(decided_on="2023-01-01"), lives.left("2024-05-01")]
     after = [lives.left("2023-12-31", revision=2, **when)]
-    # At least once: a cause goes out before its row, and comes twice when the worker dies between the two.
     expected = {
         ("2024/exits_removal/2023/authority=migrationsverket,destination=home_country", 0, 1, "late"),
         ("2024/exits_removal/2024/authority=migrationsverket,destination=home_country", 1, 0, "late"),
@@ -113,17 +102,30 @@ def test_should_tell_every_revision_in_a_crash_at_any_effect(effect: Effect) -> 
     for run, crash in crashes(effect, range(1, 25, 2), EDITIONS):
         run.play(stage.items(before))
         run.play([*stage.items(after), crash])
-        assert expected <= revisions(run), crash
+        found = {one for one in revisions(run) if one[0].startswith("2024/exits_removal/")}
+        assert found == expected, crash
 
 
-def test_should_load_the_same_though_a_paused_worker_writes_an_older_row_last() -> None:
-    figures = stage.recounted([*BEGINNING, *END, ELSEWHERE], NEWEST)
-    for run, crash in crashes("late", range(1, 60, 2)):
+def test_should_hold_and_load_the_same_though_a_paused_worker_writes_an_older_row_last() -> None:
+    lines = [*BEGINNING, *END]
+    figures, figures_then = (stage.recounted(known, NEWEST) for known in (lines, [*lines, ELSEWHERE]))
+    for run, crash in crashes("late", range(1, 75)):
         run.play([*stage.items(BEGINNING), crash, *stage.items(END)])
+        assert run.rows("cases") == run.held("cases"), crash
+        assert run.rows("references") == run.held("references"), crash
+        assert totalled(run.rows("totals").values()) == totalled(run.held("totals").values()) == figures, crash
         run.play([Rebalance(), *stage.items([ELSEWHERE])])
-        assert stage.figures(run) == figures, crash
-        run.play([Rebalance(), *stage.items([POLICE])])
-        assert stage.figures(run) == figures, crash
+        assert stage.figures(run) == figures_then, crash
+
+
+def totalled(rows: Iterable[Any]) -> dict[str, float]:
+    """The figures of the newest edition that the partials add up to."""
+    [edition] = NEWEST
+    tally = Tally()
+    for row in rows:
+        if isinstance(row, Partial):
+            apply(tally, dict(row.cells))
+    return stage.named(as_json({edition.name: published(tally, edition, 2024)}, NEWEST))
 
 
 LINES = stage.mixed(random_histories(5, 6))

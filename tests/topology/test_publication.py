@@ -13,7 +13,7 @@ from utresa.domain.editions import EDITIONS
 from utresa.domain.findings import Finding
 from utresa.domain.records import Event
 from utresa.recount import Recount, as_json
-from utresa.testing import Commit, Crash, Driver, Duplicate, Rebalance
+from utresa.testing import Commit, Crash, Driver, Duplicate, Item, Rebalance
 from utresa.topics import DISCREPANCY, INPUTS, MEASURE, RECEIPTS, REPORT, REVISION
 
 from tests.oracle import lives
@@ -69,6 +69,36 @@ def test_every_snapshot_is_a_recount_at_its_offsets_while_events_flow(lines: lis
     assert len({snapshot["version"] for snapshot in found}) > (1 if lines is APART else 0)
     for snapshot in found:
         assert said(snapshot) == recounted_at(run, snapshot), (snapshot["edition"], snapshot["year"])
+
+
+NAMES = [f"{number:02}" for number in range(24)]
+CONFIRMATIONS = [lives.sis_exit("2024-05-01", name) for name in NAMES]
+EXITS = [lives.left("2024-05-01", None, case_id=case_id + name) for name in NAMES for case_id in ("a", "b")]
+# Two cases that name one alert: its exit is the smaller one's, once that is known to name it.
+SMALLER, GREATER = (
+    [lives.decision(case_id=case_id + name, sis_alert_ids=[name]) for name in NAMES] for case_id in "ab"
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [([*EXITS, *SMALLER], CONFIRMATIONS), ([*EXITS, *GREATER, *CONFIRMATIONS], SMALLER)],
+    ids=["confirmed", "claimed by another"],
+)
+def test_a_snapshot_leaves_out_what_is_told_of_during_its_cut(
+    first: list[stage.Line], then: list[stage.Line], seed: int
+) -> None:
+    chance = Random(seed)
+    one_by_one: list[Item] = stage.items(then)
+    for at in range(len(then), 0, -1):
+        one_by_one.insert(at, Commit(chance.randint(2, 12)))
+    run = stage.driver(chance, block_records=2, editions=EDITIONS[-1:])
+    run.play([*stage.items(first), Commit(), *one_by_one])
+    found = snapshots(run)
+    for snapshot in found:
+        assert said(snapshot) == recounted_at(run, snapshot), (snapshot["edition"], snapshot["year"])
+    assert len({snapshot["version"] for snapshot in found}) > 2
 
 
 def test_the_last_snapshots_hold_every_figure_and_rest_on_everything() -> None:

@@ -104,7 +104,7 @@ def each_event(file: Path | None, take: Callable[[Event], None]) -> bool:
 
 
 def _each_of_file(file: Path, take: Callable[[Event], None]) -> bool:
-    if str(file) != "-" and not file.is_file():
+    if str(file) != "-" and (file.is_dir() or not file.exists()):
         raise typer.BadParameter(f"no file {file}")
     bad = False
     with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:

@@ -182,18 +182,13 @@ def canonical_json(record: Record) -> bytes:
 
 
 def latest(one: Event, other: Event) -> Event:
-    """The revision that holds, of two of one registration. Commutative, associative, idempotent (law 1).
-
-    The same content sent again holds by the later sending, as the contract wants, and stands at the place of the
-    first.
-    """
-    first, last = (one, other) if one.version <= other.version else (other, one)
-    if first.record == last.record:
-        offset = min(first.offset, last.offset)
-        return last if last.offset == offset else Event(last.topic, last.ce_time, last.ce_id, last.record, offset)
-    if first.version == last.version:
-        return max(first, last, key=lambda event: canonical_json(event.record))
-    return last
+    """The revision that holds, of two of one registration: the greater in one total order, and so commutative,
+    associative and idempotent (law 1). An event that is delivered twice stands at the place of the first."""
+    if one.version != other.version:
+        return one if one.version > other.version else other
+    if one.record == other.record:
+        return one if one.offset <= other.offset else other
+    return max(one, other, key=lambda event: canonical_json(event.record))
 
 
 def outcome(held: Event | None, event: Event) -> Outcome:

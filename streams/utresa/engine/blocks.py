@@ -185,6 +185,7 @@ class BlockConsumer(driver.Consumer):
         self._committed: dict[TP, int] = {}
         self._commit_lock = asyncio.Lock()
         self._in_hand: set[BlockMessage] = set()
+        self._abandoned: set[int] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         super().__init__(transport, *args, **kwargs)
@@ -273,8 +274,16 @@ class BlockConsumer(driver.Consumer):
                 self._idle.set()
 
     def partitions_in_hand(self) -> Collection[int]:
-        """Partition numbers that a block is being handled for."""
-        return {message.partition for message in self._in_hand}
+        """Partition numbers that a block is being handled for, or was given up half-way: their rows are not sure."""
+        return {message.partition for message in self._in_hand} | self._abandoned
+
+    def abandon(self, partition: int) -> None:
+        """A processor has got half-way through something of this partition, and no further."""
+        self._abandoned.add(partition)
+
+    def forget_abandoned(self) -> None:
+        """Every partition that was abandoned has been dropped or loaded anew."""
+        self._abandoned.clear()
 
     def ack(self, message: Any) -> bool:
         """The block is handled and may be committed. False, and nothing, when its partition went elsewhere.

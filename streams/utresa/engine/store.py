@@ -41,6 +41,7 @@ LOAD_FETCH_BYTES = 4 << 20
 LOAD_POLL_MS = 200
 # Of a changelog, the record that holds the epoch of the partition's owner; no row has this key.
 EPOCH_KEY = b"\0epoch"
+EPOCH_BYTES = 8
 
 
 class LoadFailed(EngineError):
@@ -167,7 +168,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
             if value is None:  # rows are never deleted: someone else's tombstone may not remove what is known
                 loaded.tombstones += 1
                 continue
-            if key == EPOCH_KEY:
+            if key == EPOCH_KEY and len(value) == EPOCH_BYTES:
                 self.epochs[partition] = max(self.epochs[partition], int.from_bytes(value, "big"))
                 continue
             try:

@@ -38,7 +38,7 @@ from utresa.engine.blocks import (
     EngineError,
 )
 from utresa.engine.effects import BlockEffects, PartitionLost, Processor, Publisher, Takeover
-from utresa.engine.store import EPOCH_KEY, Row, RowStore, RowTable, RowTables, TableSpec
+from utresa.engine.store import EPOCH_BYTES, EPOCH_KEY, Row, RowStore, RowTable, RowTables, TableSpec
 from utresa.metrics import Metrics
 
 log = logs.logger("worker")
@@ -52,6 +52,8 @@ DRAIN_SECONDS = 5.0
 STOP_SECONDS = 9.0
 # Below max.message.bytes of a topic (1 MiB by default), which bounds a batch and not a record.
 PRODUCER_BATCH_BYTES = 512 << 10
+# The largest record that we write is a batch and a request of its own.
+PRODUCER_REQUEST_BYTES = 16 << 20
 # Rows live long and hold no cycles: collecting as often as Python does costs a fifth of the time.
 GC_THRESHOLDS = (100_000, 50, 100)
 
@@ -192,6 +194,7 @@ class EngineApp(faust.App):
             broker_max_poll_interval=settings.load_timeout_seconds + 60,
             producer_acks=-1,
             producer_max_batch_size=PRODUCER_BATCH_BYTES,
+            producer_max_request_size=PRODUCER_REQUEST_BYTES,
             producer_request_timeout=settings.write_timeout_seconds,
         )
         self.settings = settings
@@ -236,6 +239,7 @@ class EngineApp(faust.App):
     async def take_over(self, assigned: set[TP]) -> None:
         """Every table has loaded: tell the processors what they have lost and gained."""
         self.metrics.rebalances.inc()
+        self.blocks.forget_abandoned()
         for stage in self.stages:
             await stage.take_over(assigned)
 
@@ -299,7 +303,9 @@ class Stage:
         if not store.epochs[partition] and any(offsets.values()):
             raise RowsLost(f"{store.spec.topic}/{partition} is empty, and {self.processor.name} has read on")
         epoch = store.epochs[partition] + 1
-        await self.app.publisher.publish(store.spec.topic, {partition: [(EPOCH_KEY, epoch.to_bytes(8, "big"), [])]})
+        await self.app.publisher.publish(
+            store.spec.topic, {partition: [(EPOCH_KEY, epoch.to_bytes(EPOCH_BYTES, "big"), [])]}
+        )
         store.epochs[partition] = epoch
         return epoch
 
@@ -325,7 +331,7 @@ class Stage:
         try:
             await self.processor.on_tick(partition, effects)
         except PartitionLost:
-            pass
+            self.app.blocks.abandon(partition)
         except Exception as error:
             self.app.fail(error)
 
@@ -335,9 +341,12 @@ class Stage:
         try:
             with consumer.hold(message):
                 async with self.turn:
+                    if not consumer.owns(message):
+                        raise PartitionLost(f"partition {block.partition} went to another worker")
                     await self.processor.on_block(block, effects)
                 acknowledged = consumer.ack(message)
         except PartitionLost:
+            consumer.abandon(block.partition)
             acknowledged = False
         except Exception as error:
             self.app.fail(error)

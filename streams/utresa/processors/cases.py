@@ -61,6 +61,7 @@ TABLE = TableSpec(
     merge=merge,
 )
 INPUTS = tuple(topic.name for topic in CASE_INPUTS)
+CAUSES_A_MESSAGE = 500  # of some 300 bytes each
 
 
 @dataclass(slots=True)
@@ -69,14 +70,16 @@ class Folded:
 
     rows: dict[bytes, Case] = field(default_factory=dict)
     steps: dict[bytes, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    touched: set[bytes] = field(default_factory=set)
     news: list[tuple[bytes, Reference]] = field(default_factory=list)
-    control: list[CutRequest | ReferenceMark | Clock] = field(default_factory=list)
+    control: list[tuple[int, CutRequest | ReferenceMark | Clock]] = field(default_factory=list)
     letters: Outbox = field(default_factory=dict)
     receipts: Outbox = field(default_factory=dict)
     as_of: date = date.min
 
     def keep(self, key: bytes, event: Event, before: Case | None, after: Case) -> None:
         """The row after an event, where it differs."""
+        self.touched.add(key)
         if after is not before:
             self.rows[key] = after
             self.steps[key].append(Step(event, before, after))
@@ -86,8 +89,12 @@ def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
     """The block's records into the rows. Pure: `rows` stays as it is."""
     folded = Folded()
     if block.topic == CASE_EVENT.name:
-        for _, value in internal(block):
-            _hear(folded, rows, decode_case_message(value))
+        for _, value, offset in internal(block):
+            message = decode_case_message(value)
+            if isinstance(message, News):
+                _hear(folded, rows, message)
+            else:
+                folded.control.append((offset, message))
         return folded
     for key, event, _ in accepted(block, rows, partitions, folded.letters, folded.receipts):
         assert isinstance(event, Event)
@@ -101,16 +108,11 @@ def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
     return folded
 
 
-def _hear(folded: Folded, rows: Mapping[bytes, Case], message: News | CutRequest | ReferenceMark | Clock) -> None:
-    if not isinstance(message, News):
-        folded.control.append(message)
-        return
-    key, reference = message.case_id.encode(), message.reference
+def _hear(folded: Folded, rows: Mapping[bytes, Case], news: News) -> None:
+    key = news.case_id.encode()
     before = folded.rows.get(key) or rows.get(key)
-    after = with_reference(before or Case(message.case_id), reference)
-    newest = max((*reference.events, *reference.claims), key=lambda event: event.ce_time)
-    folded.keep(key, newest, before, after)
-    folded.news.append((key, reference))
+    folded.keep(key, news.cause, before, with_reference(before or Case(news.case_id), news.reference))
+    folded.news.append((key, news.reference))
 
 
 def _link(kind: str, reference: str, case: Case, claim: Event) -> Message:
@@ -146,10 +148,11 @@ class Keeping:
             for answer in answers(self.rows, ask, self.partition, self.reconciliation.clock.year):
                 yield Message(ask.id.encode(), encode(answer))
 
-    def change(self, folded: Folded, outbox: Outbox) -> Change:
+    def change(self, folded: Folded, outbox: Outbox, *, sure: bool) -> Change:
         """What the block changes in the figures, with the causes where a published year moves, and in the findings.
 
-        Each case is assessed once as it was and once as it is.
+        Each case is assessed once as it was and once as it is. Until it is `sure` what has been said of a case (an
+        earlier owner may have said what it found by a row that it never wrote) its findings are said anyhow.
         """
         total: Change = {}
         causes: dict[Place, list[Cause]] = defaultdict(list)
@@ -161,8 +164,12 @@ class Keeping:
             for place, cause in self.definitions.causes(folded.steps[key], change, self.position.version):
                 causes[place].append(cause)
             self.reconciliation.compare(key, (before, was), (after, now), outbox)
+        for key in sorted(folded.touched) if not sure else ():
+            self.reconciliation.say(key, folded.rows.get(key) or self.rows.get(key), outbox)
         for (edition, year), found in causes.items():
-            post(outbox, PARTIAL.name, [to_totals(Causes(self.partition, edition, year, found), edition)])
+            for start in range(0, len(found), CAUSES_A_MESSAGE):
+                some = Causes(self.partition, edition, year, found[start : start + CAUSES_A_MESSAGE])
+                post(outbox, PARTIAL.name, [to_totals(some, edition)])
         return total
 
     def note(self, folded: Folded) -> None:
@@ -180,10 +187,14 @@ class Keeping:
             partial = Partial(self.partition, edition, year, version, cells)
             post(outbox, PARTIAL.name, [to_totals(partial, edition)])
 
-    def mark(self, number: int, outbox: Outbox) -> None:
-        """Begin a cut here; not while the rows may know of records that have not been read again yet, and each cut
-        once: its old marks, delivered again, would not fit the rows as they are by now."""
-        if not self.position.caught_up or number <= self.last_cut:
+    def mark(self, number: int, asked_at: int, outbox: Outbox) -> None:
+        """Begin a cut here; not while the rows may know of records that have not been read again yet.
+
+        Each cut once, and none that an earlier owner was asked for: its old marks, delivered again, would not fit the
+        rows as they are by now.
+        """
+        asked_before = asked_at < self.position.ends[CASE_EVENT.name] or number <= self.last_cut
+        if asked_before or not self.position.caught_up:
             return
         self.last_cut = number
         offsets, as_of = self.position.of(INPUTS), self.position.as_of
@@ -206,15 +217,17 @@ class Keeping:
         as_of = max(journal.as_of, *(mark.as_of for mark in journal.marks.values()))
         try:
             offsets = journal.cut(self.partition)
-            parts = self.running.at(self._difference(journal, offsets))
+            difference = self._difference(journal, offsets)
+            years = self.running.years(difference)
+            parts = self.running.at(difference)
             self.shared.clear()
         except Inexact:
-            offsets, parts = {}, []
+            offsets, parts, years = {}, [], {}
         for (edition, year), cells in parts:
             part = Part(self.partition, edition, year, journal.number, cells)
             post(outbox, PARTIAL.name, [to_totals(part, edition)])
         for one in self.definitions.editions:
-            cut = Cut(self.partition, one.name, journal.number, as_of, offsets)
+            cut = Cut(self.partition, one.name, journal.number, as_of, offsets, years.get(one.name, []))
             post(outbox, PARTIAL.name, [to_totals(cut, one.name)])
 
     def _difference(self, journal: Journal, cut: Offsets) -> Change:
@@ -253,13 +266,14 @@ class Cases:
         """Fold, say what a replay could not, write, say what rests on the rows (see above)."""
         keeping = self.keeping[block.partition]
         if block.topic == QUESTION.name:
-            keeping.position.advance(block, date.min)
+            keeping.position.pass_by(block)
             await effects.send(ANSWER.name, list(keeping.answers(block)))
             return
         folded = fold(keeping.rows, block, self.partitions)
-        keeping.position.advance(block, folded.as_of)
         before, after = folded.letters, folded.receipts
-        change = keeping.change(folded, before)
+        sure = keeping.position.caught_up
+        keeping.position.advance(block, folded.as_of)
+        change = keeping.change(folded, before, sure=sure)
         keeping.note(folded)
 
         await effects.send_all(before)
@@ -270,12 +284,12 @@ class Cases:
 
     def _say(self, keeping: Keeping, block: Block, folded: Folded, outbox: Outbox) -> None:
         keeping.partials(outbox)
-        if block.topic != CASE_EVENT.name:
-            keeping.position.report(outbox, self.definitions.editions)
-        for message in folded.control:
+        if block.topic != CASE_EVENT.name or keeping.position.blocks == 1:
+            keeping.position.report(outbox, self.definitions.editions, keeping.running.years())
+        for offset, message in folded.control:
             match message:
                 case CutRequest(number):
-                    keeping.mark(number, outbox)
+                    keeping.mark(number, offset, outbox)
                 case ReferenceMark():
                     keeping.hear(message, outbox)
                 case Clock(as_of):

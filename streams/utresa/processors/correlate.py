@@ -6,7 +6,7 @@ to tell; then the rows; then receipts, progress and marks, which are said again 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -41,17 +41,26 @@ class Correlated:
     """What a block does to the references, and what has to be said because of it."""
 
     rows: dict[bytes, Reference] = field(default_factory=dict)
+    causes: dict[bytes, Event] = field(default_factory=dict)
+    touched: set[bytes] = field(default_factory=set)
     marks: list[CaseMark] = field(default_factory=list)
     before: Outbox = field(default_factory=dict)
     receipts: Outbox = field(default_factory=dict)
     as_of: date = date.min
+
+    def keep(self, key: bytes, event: Event, before: Reference, after: Reference) -> None:
+        """The reference after an event, where it differs."""
+        self.touched.add(key)
+        if after != before:
+            self.rows[key] = after
+            self.causes[key] = event
 
 
 def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) -> Correlated:
     """The block's claims, or its records, into the references. Pure: `rows` stays as it is."""
     done = Correlated()
     if block.topic == LINK.name:
-        for _, value in internal(block):
+        for _, value, _offset in internal(block):
             message = decode_reference_message(value)
             if isinstance(message, CaseMark):
                 done.marks.append(message)
@@ -70,8 +79,7 @@ def _claim(done: Correlated, rows: Mapping[bytes, Reference], link: Link, partit
     key = f"{link.kind}/{link.id}".encode()
     before = done.rows.get(key) or rows.get(key) or Reference(link.kind, link.id)
     after = with_claim(before, link.claim)
-    if after != before:
-        done.rows[key] = after
+    done.keep(key, link.claim, before, after)
     if after.owner is not None and (before.owner is None or after == before):
         partition = partition_of(link.id.encode(), partitions)
         for event in after.events:
@@ -84,37 +92,41 @@ def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, par
     key = "/".join(named).encode()
     before = done.rows.get(key) or rows.get(key) or Reference(*named)
     after = with_event(before, event)
-    if after != before:
-        done.rows[key] = after
+    done.keep(key, event, before, after)
     held = next((one for one in before.events if one.identity == event.identity), None)
     became = outcome(held, event)
+    if held is not None and before.owner is None and held not in after.events and held.record != event.record:
+        add_receipt(done.receipts, held.topic, partition, held.offset, held.ce_id, "superseded")
     if became == "accepted" and after.owner is None:
         add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "waiting", f"unknown-{named[0]}")
     else:
         add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, became)
 
 
-def news(references: Iterable[Reference]) -> list[Message]:
+def news(done: Correlated) -> list[Message]:
     """Each reference as it now is, to every case that names it or once did, once there is something to tell."""
     return [
         Message(
             f"{case_id}/{reference.kind}/{reference.id}".encode(),
-            encode(News(case_id, reference)),
+            encode(News(case_id, reference, done.causes[key])),
             partition_key=case_id.encode(),
         )
-        for reference in references
+        for key, reference in done.rows.items()
         if reference.events
         for case_id in reference.cases
     ]
 
 
-def discrepancies(rows: Mapping[bytes, Reference], changed: Mapping[bytes, Reference]) -> list[Message]:
-    """What is found otherwise in the references that are about to change, under their own keys."""
+def discrepancies(rows: Mapping[bytes, Reference], done: Correlated, *, sure: bool) -> list[Message]:
+    """What is found otherwise in the references that are about to change, under their own keys.
+
+    Not `sure` what an earlier owner has said: what is found in all that were touched.
+    """
     said = []
-    for key, after in changed.items():
-        before = rows.get(key)
-        found = reference_findings(after)
-        if found != (reference_findings(before) if before is not None else ()):
+    for key in sorted(done.rows if sure else done.touched):
+        before, after = rows.get(key), done.rows.get(key) or rows.get(key)
+        found = reference_findings(after) if after is not None else ()
+        if not sure or found != (reference_findings(before) if before is not None else ()):
             said.append(discrepancy(key, found))
     return said
 
@@ -150,9 +162,10 @@ class Correlate:
         """Correlate, tell, write, answer: the order is the guarantee (see above)."""
         rows, position = self.rows[block.partition], self.positions[block.partition]
         done = correlate(rows, block, self.partitions)
+        sure = position.caught_up
         position.advance(block, done.as_of)
-        post(done.before, CASE_EVENT.name, news(done.rows.values()))
-        post(done.before, DISCREPANCY.name, discrepancies(rows, done.rows))
+        post(done.before, CASE_EVENT.name, news(done))
+        post(done.before, DISCREPANCY.name, discrepancies(rows, done, sure=sure))
 
         await effects.send_all(done.before)
         await effects.write(TABLE.name, block.partition, done.rows)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from utresa.codec import Refused, decode, wire_value
+from utresa.codec import MOST_CHARACTERS, Refused, decode, wire_value
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
@@ -45,7 +45,7 @@ def accepted(
 
 def ce_id(record: Record) -> str:
     """The event's id as its headers have it, also where they were refused."""
-    return dict(record.headers).get("ce_id", b"").decode(errors="replace")
+    return (dict(record.headers).get("ce_id") or b"").decode(errors="replace")[:MOST_CHARACTERS]
 
 
 def _letter(block: Block, record: Record, refused: Refused) -> Message:
@@ -78,12 +78,12 @@ def add_receipt(
     post(receipts, receipt(topic), [Message(event_id.encode(), value, partition=partition)])
 
 
-def internal(block: Block) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of the records of an internal topic, which never lack one."""
+def internal(block: Block) -> Iterator[tuple[bytes, bytes, int]]:
+    """Key, value and offset of the records of an internal topic, which lack none."""
     for record in block.records:
         assert record.key is not None
         assert record.value is not None
-        yield record.key, record.value
+        yield record.key, record.value, record.offset
 
 
 def to_totals(total: Total, edition: str) -> Message:
@@ -121,16 +121,22 @@ class Position:
 
     def advance(self, block: Block, as_of: date) -> None:
         """Past the block. Offsets never go back: a block may come again after a rebalance."""
+        self.pass_by(block)
         self.blocks += 1
-        self.offsets[block.topic] = max(self.offsets[block.topic], block.records[-1].offset + 1)
         self.as_of = max(self.as_of, as_of)
+
+    def pass_by(self, block: Block) -> None:
+        """Past a block that changes nothing."""
+        self.offsets[block.topic] = max(self.offsets[block.topic], block.records[-1].offset + 1)
 
     def of(self, topics: Iterable[str]) -> dict[str, int]:
         """The offsets of these topics."""
         return {topic: self.offsets[topic] for topic in topics}
 
-    def report(self, outbox: Outbox, editions: Sequence[Edition]) -> None:
-        """The stage's progress, to every partition of the totals that keeps an edition."""
+    def report(self, outbox: Outbox, editions: Sequence[Edition], years: Mapping[str, list[int]] | None = None) -> None:
+        """The stage's progress and the years of its figures, to the partitions of the totals that keep the editions."""
         offsets = dict(sorted(self.offsets.items()))
-        progress = Progress(self.stage, self.partition, self.version, self.as_of, offsets)
-        post(outbox, PARTIAL.name, (to_totals(progress, edition.name) for edition in editions))
+        for edition in (one.name for one in editions):
+            mine = (years or {}).get(edition, [])
+            progress = Progress(self.stage, self.partition, edition, self.version, self.as_of, offsets, mine)
+            post(outbox, PARTIAL.name, [to_totals(progress, edition)])

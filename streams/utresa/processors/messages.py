@@ -34,10 +34,11 @@ class Link(msgspec.Struct, frozen=True, array_like=True, tag="link"):
 
 
 class News(msgspec.Struct, frozen=True, array_like=True, tag="news"):
-    """correlate → cases: a reference as it now is, to every case that names it or once did."""
+    """correlate → cases: a reference as it now is, to every case that names it or once did, and what has changed it."""
 
     case_id: str
     reference: Reference
+    cause: Event
 
 
 # A consistent cut (see cuts.py)
@@ -90,13 +91,18 @@ class Partial(msgspec.Struct, frozen=True, array_like=True, tag="partial"):
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
-    """A stage → totals: how far one of its partitions has come, and the greatest revised_on it has seen."""
+    """A stage → totals: how far one of its partitions has come, and the greatest revised_on it has seen.
+
+    `years` are those in which the partition has figures of the edition: what an earlier owner had in others is gone.
+    """
 
     stage: str
     partition: int
+    edition: str
     version: Version
     as_of: date
     offsets: dict[str, int]
+    years: list[int]
 
 
 class Cause(msgspec.Struct, frozen=True, array_like=True):
@@ -128,13 +134,17 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
 
 
 class Cut(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
-    """cases → totals: all parts of this cut have been sent. Without offsets: it could not be told exactly."""
+    """cases → totals: all parts of this cut have been sent. Without offsets: it could not be told exactly.
+
+    `years` are those in which the partition has figures of the edition at the cut.
+    """
 
     partition: int
     edition: str
     version: int
     as_of: date
     offsets: Offsets
+    years: list[int]
 
 
 class Feed(msgspec.Struct, frozen=True, array_like=True, tag="feed"):

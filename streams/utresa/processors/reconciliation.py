@@ -38,7 +38,9 @@ class Reconciliation:
         """What was found before the takeover by time alone may not have been said: it is said again by `advance`."""
         self.clock = clock
         self.due: dict[date, set[bytes]] = defaultdict(set)
-        self.unsure = {case.case_id.encode() for case in cases if any(_by_time(one) for one in findings(case, clock))}
+        self.unsure = {
+            case.case_id.encode() for case in cases if any(_by_time(one) for one in findings(case, date.max))
+        }
         for case in cases:
             self._wait(case.case_id.encode(), due(case, clock))
 
@@ -51,6 +53,10 @@ class Reconciliation:
             post(outbox, DISCREPANCY.name, [discrepancy(key, found)])
         self._wait(key, due_of(case, facts, self.clock))
 
+    def say(self, key: bytes, case: Case | None, outbox: Outbox) -> None:
+        """Say what is found, changed or not."""
+        post(outbox, DISCREPANCY.name, [discrepancy(key, findings(case, self.clock) if case is not None else ())])
+
     def advance(self, rows: Mapping[bytes, Case], clock: date, outbox: Outbox) -> None:
         """The clock moves on: say what is found by that."""
         if clock <= self.clock and not self.unsure:
@@ -60,7 +66,7 @@ class Reconciliation:
         keys = self.unsure.union(*(self.due.pop(day) for day in days))
         self.unsure = set()
         for key in sorted(keys):
-            post(outbox, DISCREPANCY.name, [discrepancy(key, findings(rows[key], self.clock))])
+            self.say(key, rows[key], outbox)
             self._wait(key, due(rows[key], self.clock))
 
     def _wait(self, key: bytes, day: date | None) -> None:

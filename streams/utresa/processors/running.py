@@ -115,16 +115,28 @@ class Running:
         self.due.clear()
         return due
 
+    def years(self, difference: Change | None = None) -> dict[str, list[int]]:
+        """By edition, the years in which there are figures: now, or by a difference from now."""
+        changed = difference or {}
+        found: dict[str, list[int]] = defaultdict(list)
+        for place in sorted(self.tallies.keys() | changed.keys()):
+            if self._with(place, changed):
+                found[place[0]].append(place[1])
+        return found
+
     def at(self, difference: Change) -> list[tuple[Place, Cells]]:
         """What has changed since the last cut, in full, as it was at this one: `difference` from now.
 
         What differs from now will have changed at the next cut.
         """
         places = sorted(self.due_at_cut | difference.keys())
-        found = []
-        for place in places:
-            tally = Tally(self.tallies[place])
-            apply(tally, difference.get(place, {}))
-            found.append((place, sorted(tally.items())))
+        found = [(place, sorted(self._with(place, difference).items())) for place in places]
         self.due_at_cut = set(difference)
         return found
+
+    def _with(self, place: Place, difference: Change) -> Tally:
+        tally = self.tallies[place]
+        if place in difference:
+            tally = Tally(tally)
+            apply(tally, difference[place])
+        return tally

@@ -2,7 +2,10 @@
 
 Every figure is computed anew from the latest partial of each partition and compared with what is published; what
 differs is sent. So a partial that comes twice changes nothing, and a crash between sending and acknowledging is
-repeated to the same end. The table `published` is the statistics topic itself.
+repeated to the same end. The table `published` is what has been sent.
+
+Readers see the last record of a figure, and a worker that was paused may write an old one late. So the statistics are
+read back as well: where somebody else has written last, what stands is sent again.
 
 Order of effects (law 4): revisions and statistics first, then the rows; after a takeover the first block compares
 everything, so nothing that the rows hold stays unpublished.
@@ -10,7 +13,7 @@ everything, so nothing that the rows hold stays unpublished.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from time import monotonic
@@ -47,6 +50,7 @@ from utresa.topics import (
     INPUTS,
     MEASURE,
     PARTIAL,
+    PUBLISHED_CHANGELOG,
     REPORT,
     REVISION,
     STATISTICS,
@@ -62,10 +66,10 @@ TOTALS = TableSpec(
 )
 PUBLISHED = TableSpec(
     name="published",
-    topic=STATISTICS.name,
+    topic=PUBLISHED_CHANGELOG.name,
     encode=lambda value: value,
     decode=lambda _key, value: value,
-    merge=lambda _older, newer: newer,  # what readers see is the last one, right or wrong: it is compared again
+    merge=lambda _older, newer: newer,  # right or wrong: it is compared again with the first block
 )
 FEED_TOPICS = {topic.name: topic.agency for topic in FEED_STATUS}
 RECORD_TOPICS = {
@@ -96,7 +100,7 @@ class Totals:
     """The processor: one partition keeps all years of an edition, so that stocks and snapshots are whole."""
 
     name = "totals"
-    topics = (PARTIAL.name, *FEED_TOPICS)
+    topics = (PARTIAL.name, STATISTICS.name, *FEED_TOPICS)
     tables = (TOTALS, PUBLISHED)
 
     def __init__(
@@ -127,9 +131,13 @@ class Totals:
             await self._spread(block, effects)
             return
         kept = self.kept[block.partition]
+        if block.topic == STATISTICS.name:
+            await effects.send(STATISTICS.name, kept.statistics(kept.read_back(block)))
+            return
         changes = replaced(kept.rows, block)
         outbox, statistics = kept.publish(changes)
         self._tell_clock(kept, changes, outbox)
+        post(outbox, STATISTICS.name, kept.statistics(statistics))
         await effects.send_all(outbox)
         await effects.write(PUBLISHED.name, block.partition, statistics)
         await effects.write(TOTALS.name, block.partition, changes)
@@ -178,6 +186,7 @@ class KeptPartition:
         self.rows: dict[bytes, Total] = takeover.rows[TOTALS.name]
         self.published: dict[bytes, bytes] = takeover.rows[PUBLISHED.name]
         self.editions = [Keeping(edition, editions, self.rows.values()) for edition in mine]
+        self.partition = takeover.partition
         self.partitions = partitions
         self.leads = editions[-1] in mine
         self.clock = as_of(self.rows.values())
@@ -187,6 +196,7 @@ class KeptPartition:
         self.epoch = takeover.epoch
         self.feeds: dict[str, deque[Feed]] = {agency: deque(maxlen=FEEDS_WAITING) for agency in AGENCIES}
         self.through: dict[str, datetime | None] = dict.fromkeys(AGENCIES)
+        self.sent: dict[bytes, list[bytes]] = defaultdict(list)  # and not read back yet
         self.changed = True
         self.cuts = 0
         self.cut_asked_at = float("-inf")
@@ -214,7 +224,7 @@ class KeptPartition:
                 post(outbox, REVISION.name, self._revise(keeping, partials, changes))
             if partials or self.overdue or self.clock_moved:
                 statistics |= self._moved(keeping)
-        if any(isinstance(row, Partial | Progress) for row in changes.values()):
+        if any(isinstance(row, Partial | Progress | Feed) for row in changes.values()):
             self.changed = True
         self.overdue = False
         return outbox, statistics
@@ -245,6 +255,26 @@ class KeptPartition:
     def _known(self, keeping: Keeping) -> list[bytes]:
         prefix = f"{keeping.edition.name}/".encode()
         return [key for key in self.published if key.startswith(prefix)]
+
+    def statistics(self, values: Mapping[bytes, bytes]) -> list[Message]:
+        """To the partition that keeps the edition, so that they can be read back."""
+        for key, value in values.items():
+            self.sent[key].append(value)
+        return [Message(key, value, partition=self.partition) for key, value in values.items()]
+
+    def read_back(self, block: Block) -> dict[bytes, bytes]:
+        """What readers now see; of figures that somebody else has written, and we not again since, what stands."""
+        overwritten: dict[bytes, bytes] = {}
+        for key, value, _ in internal(block):
+            ours = self.sent.get(key, [])
+            if value in ours:
+                del ours[: ours.index(value) + 1]
+            if ours or self.published.get(key, value) == value:
+                overwritten.pop(key, None)
+            else:
+                overwritten[key] = self.published[key]
+        self.sent = defaultdict(list, {key: ours for key, ours in self.sent.items() if ours})
+        return overwritten
 
     def owner_changed(self, changes: Mapping[bytes, Total]) -> bool:
         """Whether a partition of the cases speaks with a new epoch."""
@@ -285,11 +315,18 @@ class KeptPartition:
             if not offsets or any(cut.offsets != offsets for cut in cuts):
                 self.changed = True  # it could not be told exactly: ask again
                 continue
-            messages += self._snapshots(keeping, keeping.cut_done, max(cut.as_of for cut in cuts), offsets)
+            years = {cut.partition: cut.years for cut in cuts}
+            messages += self._snapshots(keeping, keeping.cut_done, max(cut.as_of for cut in cuts), offsets, years)
         return messages
 
-    def _snapshots(self, keeping: Keeping, number: int, clock: date, offsets: Offsets) -> list[Message]:
-        parts = [row for row in self.rows.values() if isinstance(row, Part) and row.edition == keeping.edition.name]
+    def _snapshots(
+        self, keeping: Keeping, number: int, clock: date, offsets: Offsets, years: Mapping[int, list[int]]
+    ) -> list[Message]:
+        parts = [
+            row
+            for row in self.rows.values()
+            if isinstance(row, Part) and row.edition == keeping.edition.name and row.year in years[row.partition]
+        ]
         if any(part.version > number for part in parts):
             return []  # the next cut has begun to arrive in the same block: it will do
         tally = Tally()
@@ -300,7 +337,7 @@ class KeptPartition:
         messages = []
         known = self._known(keeping)
         for year, found, message in keeping.publication.snapshots(figures, known, number, clock, offsets, self.through):
-            said = (clock, found)
+            said = (clock, found, dict(self.through))
             if keeping.cut_published.get(year) != said:
                 keeping.cut_published[year] = said
                 messages.append(message)
@@ -346,10 +383,24 @@ def as_of(rows: Iterable[Total]) -> date:
 def replaced(rows: Mapping[bytes, Total], block: Block) -> dict[bytes, Total]:
     """The rows that the block's messages replace: of each key the greatest version holds, not the last (law 1)."""
     changes: dict[bytes, Total] = {}
-    for key, value in internal(block):
+    for key, value, _ in internal(block):
         total = decode_total(value)
         held = changes.get(key) or rows.get(key)
         after = total if held is None else newest(held, total)
         if after is not held:
             changes[key] = after
+            if isinstance(after, Progress):
+                changes |= emptied({**rows, **changes}, after)
     return changes
+
+
+def emptied(rows: Mapping[bytes, Total], progress: Progress) -> dict[bytes, Total]:
+    """The partials of an earlier owner of the partition for years in which the new one has no figures."""
+    return {
+        key: Partial(row.partition, row.edition, row.year, progress.version, [])
+        for key, row in (rows.items() if progress.stage == "cases" else ())
+        if isinstance(row, Partial)
+        and (row.partition, row.edition) == (progress.partition, progress.edition)
+        and row.version[0] < progress.version[0]
+        and row.year not in progress.years
+    }
