@@ -159,7 +159,7 @@ def read_value(value: bytes) -> dict[str, Any]:
 def instant(text: str) -> int:
     """An RFC 3339 time as nanoseconds since 1970-01-01T00:00Z: times compare as instants. Raises ValueError.
 
-    What is finer than a nanosecond is cut off; a leap second is not known; the years are 1678 to 2261.
+    What is finer than a nanosecond is cut off; a leap second is not known; from June 1678 to July 2261.
     """
     found = _RFC_3339.fullmatch(text)
     if found is None:

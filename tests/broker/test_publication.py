@@ -63,7 +63,7 @@ def test_should_take_snapshots_while_events_flow_that_equal_a_recount_at_their_o
     for snapshot in snapshots:
         if offsets_of(snapshot) != everything:
             flowing[snapshot["version"]].append(snapshot)
-    chosen = _spread([found for found in flowing.values() if found[0]["figures"]], MOST_VERSIONS)
+    chosen = _spread(list(flowing.values()), MOST_VERSIONS)
     assert len(chosen) >= VERSIONS
     assert sum(map(len, chosen)) >= SNAPSHOTS
     for found, recounted in zip(chosen, _recounts(arrivals, [offsets_of(found[0]) for found in chosen]), strict=True):
@@ -92,10 +92,14 @@ class Recounted(NamedTuple):
     as_of: date
 
 
-def _spread(found: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of them, evenly."""
-    number = min(most, len(found))
-    return [found[index * len(found) // number] for index in range(number)]
+def _spread(versions: Sequence[list[dict[str, Any]]], most: int) -> list[list[dict[str, Any]]]:
+    """At most so many versions, as far from each other in records as can be; in their order."""
+    reach = [sum(offsets_of(version[0]).values()) for version in versions]
+    chosen = {len(versions) - 1}
+    while len(chosen) < min(most, len(versions)):
+        rest = set(range(len(versions))) - chosen
+        chosen.add(max(rest, key=lambda one: min(abs(reach[one] - reach[other]) for other in chosen)))
+    return [versions[index] for index in sorted(chosen)]
 
 
 def _recounts(arrivals: Iterable[Arrived], cuts: Iterable[Offsets]) -> Iterator[Recounted]:

@@ -27,12 +27,12 @@ from utresa_connectors import jsonlines
 
 from tests.topology import stage
 
-from .histories import Line, random_histories, random_question
-from .oracle import Question, figures_many
+from .histories import random_histories, random_question
+from .oracle import Line, Question, figures_many
 
 HISTORIES = int(os.environ.get("UTRESA_ORACLE_HISTORIES", "200"))
 FIRST = int(os.environ.get("UTRESA_ORACLE_FIRST", "0"))
-BLOCK = 50
+BLOCK = 40
 COMMAND = "UTRESA_ORACLE_FIRST={} UTRESA_ORACLE_HISTORIES={} .venv/bin/pytest tests/oracle/test_differential.py"
 
 Rows = list[dict[str, Any]]
@@ -48,7 +48,7 @@ BLOCKS = pytest.mark.parametrize(
 def history(seed: int) -> list[Line]:
     """Shuffled, and a third of it sent again, beyond what the history repeats by itself."""
     [lines] = random_histories(seed, 1)
-    again = [*lines, *lines[::3]]
+    again: list[Line] = [*lines, *lines[::3]]
     Random(seed).shuffle(again)
     return again
 
@@ -119,7 +119,7 @@ def correlated(read: Iterable[Event], rows: Iterable[Case]) -> Iterable[Referenc
 
 def live(lines: Sequence[Line], chance: Random) -> Iterator[tuple[Sequence[Line], Rows]]:
     """What the running system publishes when it has seen half of the lines, and all, whatever happens to it."""
-    run = stage.driver(chance, block_records=chance.choice((20, 100, 100, 5000)))
+    run = stage.driver(chance, block_records=chance.choice((20, 100, 5000, 5000)), idle_ticks=1)
     middle = len(lines) // 2
     for part, seen in ((lines[:middle], lines[:middle]), (lines[middle:], lines)):
         run.play(stage.disturbed(stage.items(part), chance, mishaps=0.01, repetitions=0.1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from utresa.codec import decode, encode
 from utresa.domain import case as cases
 from utresa.domain.case import Case
@@ -22,8 +23,9 @@ from tests.oracle.histories import histories
 
 
 def events(lines: list[dict[str, Any]]) -> list[Event]:
+    """Each at another offset, as in a topic."""
     parsed = (jsonlines.parse(json.dumps(line).encode()) for line in lines)
-    return [event for event in parsed if isinstance(event, Event)]
+    return [replace(event, offset=offset) for offset, event in enumerate(parsed) if isinstance(event, Event)]
 
 
 def folded(found: list[Event]) -> dict[str, Case]:

@@ -91,6 +91,17 @@ def test_should_lose_nothing_in_a_crash_at_any_effect(effect: Effect) -> None:
 
 
 @EFFECTS
+def test_should_write_zero_for_what_was_published_before_a_crash_and_is_no_more(effect: Effect) -> None:
+    before = [lives.decision(), lives.left("2024-05-01")]
+    after = [lives.left("2024-05-01", revision=2, retracted=True)]
+    figures = stage.recounted([*before, *after], NEWEST)
+    for at in range(1, 50):
+        run = stage.driver(idle_ticks=1, editions=NEWEST)  # whole blocks: the successor reads both revisions at once
+        run.play([*stage.items(before), Crash(at, effect), *stage.items(after)])
+        assert stage.figures(run) == figures, at
+
+
+@EFFECTS
 def test_should_tell_every_revision_in_a_crash_at_any_effect(effect: Effect) -> None:
     when = {"ce_time": "2025-03-01T08:00:00Z", "ce_id": "late", "revised_on": "2025-03-01"}
     before = [lives.decision(decided_on="2023-01-01"), lives.left("2024-05-01")]

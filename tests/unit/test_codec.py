@@ -10,7 +10,18 @@ import pytest
 from fastavro import schemaless_writer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from utresa.codec import HEADERS, REASONS, Refused, decode, encode, instant, read_value
+from utresa.codec import (
+    HEADERS,
+    LAST_YEAR,
+    MOST_CHARACTERS,
+    MOST_ENTRIES,
+    REASONS,
+    Refused,
+    decode,
+    encode,
+    instant,
+    read_value,
+)
 from utresa.domain.records import Decision, Event, FeedStatus
 from utresa.engine.blocks import Block
 from utresa.engine.effects import partition_of
@@ -125,6 +136,8 @@ def without(header: str) -> Sent:
     return GOOD._replace(headers={name: text for name, text in GOOD.headers.items() if name != header})
 
 
+NO_VALUE: Any = None  # which a header of Kafka's may have, whatever aiokafka's types say
+LONG = "x" * (MOST_CHARACTERS + 1)
 RECEIPT = {"ce_id": "e1", "topic": GOOD.topic, "partition": 0, "offset": 1, "outcome": "accepted", "reason": None}
 
 # What is sent, the reason and the field that is named.
@@ -153,6 +166,12 @@ REFUSED: dict[str, tuple[Sent, str, str]] = {
     "no ce_time": (without("ce_time"), "missing-header", "ce_time"),
     "no ce_specversion": (without("ce_specversion"), "missing-header", "ce_specversion"),
     "an empty ce_id": (with_headers(ce_id=b""), "missing-header", "ce_id"),
+    "a ce_id without a value": (with_headers(ce_id=NO_VALUE), "missing-header", "ce_id"),
+    "a ce_specversion without a value": (with_headers(ce_specversion=NO_VALUE), "missing-header", "ce_specversion"),
+    "a ce_id that is too long": (with_headers(ce_id=b"x" * (MOST_CHARACTERS + 1)), "bad-header", "ce_id"),
+    "a ce_time before nanoseconds fit": (with_headers(ce_time=b"1600-01-01T00:00:00Z"), "bad-header", "ce_time"),
+    "a ce_time after nanoseconds fit": (with_headers(ce_time=b"2600-01-01T00:00:00Z"), "bad-header", "ce_time"),
+    "a ce_time after the calendar": (with_headers(ce_time=b"9999-12-31T23:59:59-01:00"), "bad-header", "ce_time"),
     "another specversion": (with_headers(ce_specversion=b"0.3"), "bad-header", "ce_specversion"),
     "a ce_time that is none": (with_headers(ce_time=b"yesterday"), "bad-header", "ce_time"),
     "a ce_time without its offset": (with_headers(ce_time=b"2024-06-01T12:00:00"), "bad-header", "ce_time"),
@@ -184,6 +203,37 @@ REFUSED: dict[str, tuple[Sent, str, str]] = {
     ),
     "a SIS exit keyed by its case": (sent("sis.exit")._replace(key=b"c1"), "key-mismatch", "sis_alert_id"),
     "an empty record id": (sent(EXIT, record_id=""), "invalid-value", "record_id"),
+    "a record id that is too long": (sent(EXIT, record_id=LONG), "invalid-value", "record_id"),
+    "a record id with a control character": (sent(EXIT, record_id="r\n1"), "invalid-value", "record_id"),
+    "a case id that is too long": (sent(EXIT, case_id=LONG), "invalid-value", "case_id"),
+    "the key under which a changelog keeps its epoch": (sent(EXIT, case_id="\0epoch"), "invalid-value", "case_id"),
+    "an empty charter id": (
+        sent("kriminalvarden.transport-outcome", charter_id=""),
+        "invalid-value",
+        "charter_id",
+    ),
+    "an empty alert id": (sent("polisen.decision", sis_alert_ids=["a1", ""]), "invalid-value", "sis_alert_ids"),
+    "an alert id that is too long": (sent("polisen.decision", sis_alert_ids=[LONG]), "invalid-value", "sis_alert_ids"),
+    "more alerts than any person has": (
+        sent("polisen.decision", sis_alert_ids=[f"a{n}" for n in range(MOST_ENTRIES + 1)]),
+        "invalid-value",
+        "sis_alert_ids",
+    ),
+    "more countries than there are": (
+        sent("polisen.decision", residence_countries=["IQ"] * (MOST_ENTRIES + 1)),
+        "invalid-value",
+        "residence_countries",
+    ),
+    "an empty id in a retraction": (
+        sent("polisen.decision", sis_alert_ids=[""], retracted=True),
+        "invalid-value",
+        "sis_alert_ids",
+    ),
+    "a revision of the next century": (
+        sent(EXIT, revised_on=date(LAST_YEAR + 1, 1, 1)),
+        "invalid-value",
+        "revised_on",
+    ),
     "a country that is none": (
         sent(EXIT, destination_country="ZZ"),
         "invalid-value",
@@ -325,6 +375,17 @@ def test_a_source_that_names_no_agency_is_taken_by_the_topic() -> None:
 
 def test_headers_that_the_contract_does_not_know_are_passed_over() -> None:
     assert with_headers(traceparent=b"\xff").decoded() == GOOD.decoded()
+
+
+def test_what_is_just_within_its_bounds_is_accepted() -> None:
+    alerts = [f"{n:0{MOST_CHARACTERS}}" for n in range(MOST_ENTRIES)]
+    assert isinstance(sent("polisen.decision", sis_alert_ids=alerts).decoded(), Event)
+    assert isinstance(sent(EXIT, revised_on=date(LAST_YEAR, 12, 31)).decoded(), Event)
+    assert isinstance(with_headers(ce_id=b"x" * MOST_CHARACTERS).decoded(), Event)
+    for ce_time in (b"1679-01-01T00:00:00Z", b"2261-01-01T00:00:00Z"):
+        event = with_headers(ce_time=ce_time).decoded()
+        assert isinstance(event, Event)
+        assert -(2**63) <= event.ce_time < 2**63
 
 
 # Instants

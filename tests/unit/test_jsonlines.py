@@ -126,6 +126,21 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
         "bad-header",
         "ce_time",
     ),
+    "a ce_time far away": (
+        json.dumps({**EXIT, "headers": {"ce_id": "e1", "ce_time": "2600-01-01T00:00:00Z"}}).encode(),
+        "bad-header",
+        "ce_time",
+    ),
+    "a ce_id that is too long": (
+        json.dumps({**EXIT, "headers": {**EXIT["headers"], "ce_id": "x" * 257}}).encode(),
+        "bad-header",
+        "ce_id",
+    ),
+    "a case id with a control character": (
+        json.dumps({**EXIT, "key": "\0epoch", "value": {**EXIT["value"], "case_id": "\0epoch"}}).encode(),
+        "invalid-value",
+        "case_id",
+    ),
     "another agency's source": (
         json.dumps({**EXIT, "headers": {**EXIT["headers"], "ce_source": "migrationsverket"}}).encode(),
         "wrong-agency",
@@ -162,6 +177,12 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "an enum name in lower case": (line(evidence="sis"), "invalid-value", "evidence"),
     "a country that is none": (line(destination_country="UK"), "invalid-value", "destination_country"),
     "an exit to Sweden": (line(destination_country="SE"), "invalid-value", "destination_country"),
+    "more alerts than any person has": (
+        line(DECISION, sis_alert_ids=[f"a{n}" for n in range(251)]),
+        "invalid-value",
+        "sis_alert_ids",
+    ),
+    "a revision of the next century": (line(revised_on="2101-01-01"), "invalid-value", "revised_on"),
     "an empty record id": (line(record_id=""), "invalid-value", "record_id"),
     "another key": (line(case_id="c2"), "key-mismatch", "case_id"),
     "an empty key": (json.dumps({**EXIT, "key": ""}).encode(), "key-mismatch", "case_id"),

@@ -4,6 +4,7 @@ from datetime import date
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 from utresa.domain import case as cases
 from utresa.domain import reference as references
@@ -106,6 +107,19 @@ def test_an_event_that_changes_nothing_leaves_the_case_as_it_was() -> None:
     case = _folded([order(revision=2)])
     assert cases.with_event(case, order(revision=2)) is case
     assert cases.with_event(case, order(revision=1)) is case
+
+
+def test_the_place_of_a_revision_that_is_sent_again_does_not_depend_on_the_order_of_merging() -> None:
+    """A revision, another content under the same number, and the first again: the last sent holds, at its own place."""
+    sent = (order(ce_time=0), order(ce_time=1, cancelled_on=DAY), order(ce_time=2))
+    first, other, again = (msgspec.structs.replace(event, offset=offset) for offset, event in enumerate(sent))
+    for a, b, c in permutations((first, other, again)):
+        assert latest(latest(a, b), c) == latest(a, latest(b, c)) == again
+
+
+def test_an_event_that_is_delivered_twice_stands_at_the_place_of_the_first() -> None:
+    first, second = (msgspec.structs.replace(order(), offset=offset) for offset in (3, 5))
+    assert latest(first, second) == latest(second, first) == first
 
 
 def test_a_superseded_revision_can_still_raise_as_of() -> None:

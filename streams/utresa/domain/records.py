@@ -194,7 +194,8 @@ def latest(one: Event, other: Event) -> Event:
 def outcome(held: Event | None, event: Event) -> Outcome:
     """What becomes of an event that arrives where `held` is: a receipt's word.
 
-    A replayed event, which is known by its place, is answered as it was the first time.
+    A replayed event is known by its place. One that was accepted is accepted again; one that was not, and that a later
+    revision has passed by since, may be accepted now (deploy/decisions/0009-receipts.md).
     """
     if held is None or event.offset == held.offset:
         return "accepted"

@@ -132,7 +132,7 @@ class Totals:
             return
         kept = self.kept[block.partition]
         if block.topic == STATISTICS.name:
-            await effects.send(STATISTICS.name, kept.statistics(kept.read_back(block)))
+            await self._read_back(kept, block, effects)
             return
         changes = replaced(kept.rows, block)
         outbox, statistics = kept.publish(changes)
@@ -142,6 +142,14 @@ class Totals:
         await effects.write(PUBLISHED.name, block.partition, statistics)
         await effects.write(TOTALS.name, block.partition, changes)
         await effects.send_all({REPORT.name: kept.snapshots()})
+
+    async def _read_back(self, kept: KeptPartition, block: Block, effects: Effects) -> None:
+        """What a predecessor has sent and died before noting is noted first: it may have become zero since."""
+        unnoted = kept.unnoted(block)
+        await effects.write(PUBLISHED.name, block.partition, unnoted)
+        moved = kept.moved() if unnoted or kept.overdue else {}
+        await effects.send(STATISTICS.name, kept.statistics(kept.read_back(block) | moved))
+        await effects.write(PUBLISHED.name, block.partition, moved)
 
     async def on_tick(self, partition: int, effects: Effects) -> None:
         """Ask for a cut, when something has changed since the last one; tell the definitions once."""
@@ -247,6 +255,10 @@ class KeptPartition:
         causes.sort(key=lambda cause: (cause.ce_time, cause.ce_id))
         return list(keeping.publication.revisions(keeping.tally, causes, self.clock.year)) if causes else []
 
+    def moved(self) -> dict[bytes, bytes]:
+        """The statistics that differ from those published."""
+        return {key: value for keeping in self.editions for key, value in self._moved(keeping).items()}
+
     def _moved(self, keeping: Keeping) -> dict[bytes, bytes]:
         figures = published(keeping.tally, keeping.edition, self.clock.year)
         records = keeping.publication.statistics(figures, self._known(keeping), self.clock)
@@ -261,6 +273,10 @@ class KeptPartition:
         for key, value in values.items():
             self.sent[key].append(value)
         return [Message(key, value, partition=self.partition) for key, value in values.items()]
+
+    def unnoted(self, block: Block) -> dict[bytes, bytes]:
+        """What readers see of figures that are not known to be published."""
+        return {key: value for key, value, _ in internal(block) if key not in self.published}
 
     def read_back(self, block: Block) -> dict[bytes, bytes]:
         """What readers now see; of figures that somebody else has written, and we not again since, what stands."""

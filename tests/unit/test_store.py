@@ -1,0 +1,129 @@
+"""Which partitions a table keeps when the group is divided anew, and which it loads: no broker is asked here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from faust.types import TP
+from utresa.engine.blocks import Block, BlockMessage
+from utresa.engine.effects import Effects, Takeover
+from utresa.engine.store import RowStore, TableSpec
+from utresa.engine.worker import EngineApp, EngineSettings, RowsLost
+from utresa.metrics import Metrics
+
+INPUT, CHANGELOG = "test.in.v1", "test-changelog"
+TABLE = TableSpec("words", CHANGELOG, str.encode, lambda _, value: value.decode(), max)
+MINE = {TP(CHANGELOG, 0), TP(CHANGELOG, 1)}
+
+
+class Words:
+    """A stage that does nothing."""
+
+    name = "words"
+    topics = (INPUT,)
+    tables = (TABLE,)
+
+    def assigned(self, takeover: Takeover) -> None: ...
+    def revoked(self, partition: int) -> None: ...
+    async def on_block(self, block: Block, effects: Effects) -> None: ...
+    async def on_tick(self, partition: int, effects: Effects) -> None: ...
+
+
+class Record(NamedTuple):
+    """A record as it was fetched."""
+
+    offset: int = 0
+    timestamp: int = 0
+    timestamp_type: int = 0
+
+
+class Store(RowStore):
+    """Notes what it is to load, and takes it for loaded."""
+
+    loaded: list[list[int]]
+
+    async def _load(self, partitions: list[int]) -> None:
+        self.loaded.append(partitions)
+        self.rows.update({partition: {} for partition in partitions})
+
+
+def block(placement: int) -> BlockMessage:
+    """A block of partition 1, read under this placement."""
+    return BlockMessage(TP(INPUT, 1), [Record()], 0, placement, 7)
+
+
+Meanwhile = Callable[[EngineApp, ExitStack], Awaitable[None]]
+
+
+async def nothing(app: EngineApp, until_the_end: ExitStack) -> None: ...
+
+
+async def take_a_block(app: EngineApp, until_the_end: ExitStack) -> None:
+    until_the_end.enter_context(app.blocks.hold(block(placement=0)))
+
+
+async def lose_a_block(app: EngineApp, until_the_end: ExitStack) -> None:
+    """Its effects raise PartitionLost, since the partition was taken away; then it is in nobody's hand."""
+    await app.stages[0]._handle(block(placement=-1))
+    assert not app.failure.done()
+
+
+async def lose_a_block_and_take_over(app: EngineApp, until_the_end: ExitStack) -> None:
+    await lose_a_block(app, until_the_end)
+    app.blocks.forget_abandoned()
+
+
+def loads(tmp_path: Path, meanwhile: Meanwhile, generation: int = 8) -> list[int]:
+    """What is loaded in a generation when both partitions were held in generation 7."""
+
+    async def rebalanced() -> list[list[int]]:
+        app = EngineApp([Words()], EngineSettings(kafka="127.0.0.1:1", data_dir=tmp_path), Metrics())
+        store = Store(app.stages[0].tables["words"])
+        store.loaded = []
+        await store.on_rebalance(MINE, set(), MINE, 7)
+        with ExitStack() as until_the_end:
+            await meanwhile(app, until_the_end)
+            await store.on_rebalance(MINE, set(), set(), generation)
+        return store.loaded
+
+    first, *then = asyncio.run(rebalanced())
+    assert first == [0, 1]
+    return [partition for partitions in then for partition in partitions]
+
+
+def test_should_keep_what_it_held_in_the_generation_before(tmp_path: Path) -> None:
+    assert loads(tmp_path, nothing) == []
+
+
+def test_should_load_all_anew_after_a_generation_that_it_missed(tmp_path: Path) -> None:
+    assert loads(tmp_path, nothing, generation=9) == [0, 1]
+
+
+def test_should_load_anew_a_partition_with_a_block_in_hand(tmp_path: Path) -> None:
+    assert loads(tmp_path, take_a_block) == [1]
+
+
+def test_should_load_anew_a_partition_whose_block_was_given_up_half_way(tmp_path: Path) -> None:
+    assert loads(tmp_path, lose_a_block) == [1]
+
+
+def test_should_keep_a_partition_again_once_it_was_loaded_anew(tmp_path: Path) -> None:
+    assert loads(tmp_path, lose_a_block_and_take_over) == []
+
+
+def test_should_refuse_a_partition_that_has_been_read_and_whose_rows_are_gone(tmp_path: Path) -> None:
+    """An empty changelog knows of no owner; going on from the committed offset would count what comes after alone."""
+
+    async def take_over() -> None:
+        app = EngineApp([Words()], EngineSettings(kafka="127.0.0.1:1", data_dir=tmp_path), Metrics())
+        [stage] = app.stages
+        stage.tables["words"].store.epochs[0] = 0
+        await stage._new_epoch(0, {TP(INPUT, 0): 17})
+
+    with pytest.raises(RowsLost, match=f"{CHANGELOG}/0"):
+        asyncio.run(take_over())
