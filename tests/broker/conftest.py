@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from utresa.domain.records import Event
+from utresa.recount import Recount
 
 from tests.broker import play
 
@@ -23,3 +25,13 @@ def played(tmp_path_factory: pytest.TempPathFactory, jars_dir: Path) -> Iterator
 def arrivals(played: play.Played) -> list[play.Arrived]:
     """Every input record of the play, decoded once."""
     return play.arrivals(played)
+
+
+@pytest.fixture(scope="session")
+def count(arrivals: list[play.Arrived]) -> Recount:
+    """All of them, folded; to be looked at only."""
+    count = Recount()
+    for one in arrivals:
+        if isinstance(one.event, Event):
+            count.add(one.event)
+    return count

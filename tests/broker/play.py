@@ -68,6 +68,10 @@ class Played:
         kafka.run(kafka.read(self.address, topics, found.append, self.ends))
         return sorted(found, key=lambda record: (record.topic, record.partition, record.offset))
 
+    def latest(self, topic: str) -> dict[str, dict[str, Any]]:
+        """The last record of each key at the end of the play, decoded."""
+        return last_of_each_key(self.records(topic))
+
     def added(self, topic: str) -> list[Any]:
         """Every record that has come to the topic since."""
         found: list[Any] = []
@@ -207,6 +211,12 @@ def _wait_for_the_last_snapshot(address: str) -> None:
                 return
         assert time.monotonic() < deadline, "no snapshot rests on every record"
         time.sleep(0.5)
+
+
+def last_of_each_key(records: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """What a compacted topic says, decoded."""
+    last = {record.key.decode(): record.value for record in records}
+    return {key: read_value(value) for key, value in last.items()}
 
 
 def arrived(record: Any) -> Arrived:

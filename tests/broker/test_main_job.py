@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pytest
 from utresa.codec import read_value
@@ -20,22 +21,34 @@ from tests.broker.play import Arrived, Place, Played
 Receipts = dict[Place, list[str]]
 
 
+class Receipt(NamedTuple):
+    """What became of a record of an input topic."""
+
+    place: Place
+    ce_id: str
+    outcome: str
+
+
 @pytest.fixture(scope="module")
 def published(played: Played) -> dict[str, dict[str, object]]:
     """The statistics by key."""
-    rows = {record.key.decode(): read_value(record.value) for record in played.records(STATISTICS.name)}
-    return {key: row | {"value": float(row["value"])} for key, row in rows.items()}
+    return {key: row | {"value": float(row["value"])} for key, row in played.latest(STATISTICS.name).items()}
 
 
 @pytest.fixture(scope="module")
-def receipts(played: Played) -> Receipts:
-    """What was said of each record of an input topic, in the order in which it was said."""
-    said: Receipts = defaultdict(list)
-    for record in played.records(*(topic.name for topic in RECEIPTS)):
-        receipt = read_value(record.value)
-        assert record.key == receipt["ce_id"].encode()
-        said[receipt["topic"], receipt["partition"], receipt["offset"]].append(receipt["outcome"])
-    return said
+def said(played: Played) -> list[Receipt]:
+    """Every receipt, in the order in which an agency reads them of one record."""
+    found = [read_value(record.value) for record in played.records(*(topic.name for topic in RECEIPTS))]
+    return [Receipt((one["topic"], one["partition"], one["offset"]), one["ce_id"], one["outcome"]) for one in found]
+
+
+@pytest.fixture(scope="module")
+def receipts(said: list[Receipt]) -> Receipts:
+    """What was said of each record of an input topic, in order."""
+    by_place: Receipts = defaultdict(list)
+    for receipt in said:
+        by_place[receipt.place].append(receipt.outcome)
+    return by_place
 
 
 def test_should_publish_every_figure_of_the_report_though_a_worker_was_killed(
@@ -80,13 +93,10 @@ def test_should_give_a_receipt_for_every_record_and_for_nothing_else(
 
 
 def test_should_give_a_receipt_under_the_id_of_the_event_that_it_is_about(
-    played: Played, arrivals: list[Arrived]
+    arrivals: list[Arrived], said: list[Receipt]
 ) -> None:
     sent = {one.place: one.event.ce_id for one in arrivals if isinstance(one.event, Event)}
-    receipts = [read_value(record.value) for record in played.records(*(topic.name for topic in RECEIPTS))]
-    places = [(receipt["topic"], receipt["partition"], receipt["offset"]) for receipt in receipts]
-    found = zip(places, (receipt["ce_id"] for receipt in receipts), strict=True)
-    assert [(place, ce_id) for place, ce_id in found if sent.get(place, ce_id) != ce_id] == []
+    assert [receipt for receipt in said if sent.get(receipt.place, receipt.ce_id) != receipt.ce_id] == []
 
 
 def test_should_give_one_final_receipt_which_a_crash_only_repeats(receipts: Receipts) -> None:
@@ -100,27 +110,25 @@ def test_should_give_one_final_receipt_which_a_crash_only_repeats(receipts: Rece
 def test_should_say_of_each_record_what_it_was_when_it_came(arrivals: list[Arrived], receipts: Receipts) -> None:
     """What waits was news, or the same again; it may be superseded before its case is known."""
     came = _as_they_came(arrivals)
-    at_once = {place: said[-1] for place, said in receipts.items() if "waiting" not in said}
+    at_once = {place: said[0] for place, said in receipts.items() if said[0] != "waiting"}
     assert at_once == {place: came[place] for place in at_once}
     assert Counter(at_once.values()).keys() == {"accepted", "superseded", "duplicate", "refused"}
     assert {came[place] for place in receipts.keys() - at_once.keys()} <= {"accepted", "duplicate"}
 
 
-def test_should_leave_nothing_waiting_whose_case_is_known(arrivals: list[Arrived], receipts: Receipts) -> None:
-    count = Recount()
-    for one in arrivals:
-        if isinstance(one.event, Event):
-            count.add(one.event)
+def test_should_leave_nothing_waiting_whose_case_is_known(
+    arrivals: list[Arrived], receipts: Receipts, count: Recount
+) -> None:
     waiting = [one for one in arrivals if receipts[one.place][-1] == "waiting"]
-    left = []
-    for one in waiting:
-        assert isinstance(one.event, Event)
-        named = reference_of(one.event)
-        assert named is not None
-        if count.references[named].owner is not None:
-            left.append(one.place)
-    assert left == []
+    assert [one.place for one in waiting if _owner(one, count) is not None] == []
     assert waiting  # strays: of what they name, nobody has heard
+
+
+def _owner(one: Arrived, count: Recount) -> str | None:
+    assert isinstance(one.event, Event)
+    named = reference_of(one.event)
+    assert named is not None
+    return count.references[named].owner
 
 
 def _as_they_came(arrivals: Iterable[Arrived]) -> dict[Place, str]:

@@ -266,3 +266,17 @@ def test_a_revision_is_told_once_wherever_the_worker_dies(at: int, effect: Any) 
     cell = "2024/exits_removal/2024/authority=migrationsverket,destination=home_country"
     told = [read_value(record.value or b"") for record in run.records(REVISION.name)]
     assert {(one["old"], one["new"]) for one in told if one["key"] == cell} == {(0, 1)}
+
+
+def test_every_record_that_waited_has_a_final_receipt_also_when_it_was_sent_again() -> None:
+    sis = lives.line("sis.exit", "a1", sis_alert_id="a1", exit_on="2024-02-01", confirming_country="DE")
+    sis["value"]["left_schengen"] = True
+    again = {**sis, "headers": {"ce_id": "e2", "ce_time": lives.LATE}}
+    run = stage.driver()
+    run.play([*stage.items([sis, again]), Duplicate()])
+    run.play(stage.items([lives.decision()]))
+    last = {}
+    for record in run.records("utresa.receipt.sis.v1"):
+        receipt = read_value(record.value or b"")
+        last[receipt["offset"]] = receipt["outcome"]
+    assert last == {0: "superseded", 1: "accepted"}

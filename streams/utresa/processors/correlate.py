@@ -95,9 +95,12 @@ def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, par
     done.keep(key, event, before, after)
     held = next((one for one in before.events if one.identity == event.identity), None)
     became = outcome(held, event)
-    if held is not None and before.owner is None and held not in after.events and held.record != event.record:
+    if held is not None and before.owner is None and held not in after.events:
         add_receipt(done.receipts, held.topic, partition, held.offset, held.ce_id, "superseded")
-    if became == "accepted" and after.owner is None:
+    stands = any((one.identity, one.offset) == (event.identity, event.offset) for one in after.events)
+    if became == "accepted" and after.owner is None and not stands:
+        became = "superseded"  # it comes again, and another revision had passed it by while it waited
+    if after.owner is None and stands:
         add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "waiting", f"unknown-{named[0]}")
     else:
         add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, became)

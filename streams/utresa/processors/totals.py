@@ -147,7 +147,7 @@ class Totals:
         """What a predecessor has sent and died before noting is noted first: it may have become zero since."""
         unnoted = kept.unnoted(block)
         await effects.write(PUBLISHED.name, block.partition, unnoted)
-        moved = kept.moved() if unnoted or kept.overdue else {}
+        moved = kept.moved() if unnoted and not kept.overdue else {}  # the first block of partials compares all
         await effects.send(STATISTICS.name, kept.statistics(kept.read_back(block) | moved))
         await effects.write(PUBLISHED.name, block.partition, moved)
 
