@@ -342,10 +342,13 @@ def test_should_give_a_worker_the_same_partitions_of_everything_and_drop_the_oth
         assert worker.partitions_of("collect") == worker.partitions_of("mirror")
     assert first.partitions_of("collect") | second.partitions_of("collect") == {0, 1, 2, 3}
     stream.produce(200, name="more")
+    _until(stream.is_handled)  # so the second has written rows that the first does not know
     assert second.stop() == 0
     _until(lambda: first.partitions_of("collect") == {0, 1, 2, 3})
+    stream.produce(200)
     _until(stream.is_handled)
     assert stream.rows("collect") == stream.rows("mirror") == stream.expected()
+    assert stream.last_rows("collect") == stream.last_rows("mirror") == stream.expected()
 
 
 def test_should_commit_past_offsets_that_no_reader_sees(stream: Stream) -> None:

@@ -22,6 +22,7 @@ ENGINE = "tests/broker/test_engine.py::test_should_"
 
 MISHAPS = f"{WAY}publish_the_same_figures_whatever_happens_to_the_worker"
 CRASHES = f"{ORDER}lose_nothing_in_a_crash_at_any_effect"
+OLDEST = f"{ORDER}load_what_it_held_when_the_oldest_row_of_every_key_is_last"
 PAUSED = f"{ORDER}hold_and_load_the_same_though_a_paused_worker_writes_an_older_row_last"
 REVISED = f"{ORDER}tell_every_revision_in_a_crash_at_any_effect"
 CUTS = f"{PUBLISHED}a_snapshot_leaves_out_what_is_told_of_during_its_cut"
@@ -49,9 +50,9 @@ WRITE = "        await effects.write(TABLE.name, block.partition, folded.rows)\n
 
 MUTANTS: dict[str, Mutant] = {
     # Loading
-    "of a case's rows the last wins on load": mutant(PAUSED, (CASES, "    merge=merge,", f"    {LAST_WINS}")),
-    "of a reference's rows the last wins on load": mutant(PAUSED, (CORRELATE, "merge=merge_references,", LAST_WINS)),
-    "of the totals' rows the last wins on load": mutant(PAUSED, (TOTALS, "merge=newest,", LAST_WINS)),
+    "of a case's rows the last wins on load": mutant(OLDEST, (CASES, "    merge=merge,", f"    {LAST_WINS}")),
+    "of a reference's rows the last wins on load": mutant(OLDEST, (CORRELATE, "merge=merge_references,", LAST_WINS)),
+    "of the totals' rows the last wins on load": mutant(OLDEST, (TOTALS, "merge=newest,", LAST_WINS)),
     "the driver loads the last row": mutant(
         f"{DRIVEN}lose_rows_when_the_last_of_a_key_wins_on_load",
         (DRIVER, "table.merge(rows[record.key], row) if record.key in rows else row", "row"),

@@ -14,9 +14,12 @@ from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.figures import Tally, apply, contributions, published
 from utresa.domain.records import Event
 from utresa.domain.reference import reference_of
+from utresa.engine.effects import Message
+from utresa.engine.store import TableSpec
 from utresa.processors import correlate
 from utresa.processors.cases import TABLE as CASES
 from utresa.processors.messages import Partial, decode_total
+from utresa.processors.totals import TOTALS
 from utresa.recount import as_json
 from utresa.testing import Crash, Driver, Rebalance
 from utresa.topics import DISCREPANCY, PARTIAL, RECEIPTS, REVISION
@@ -127,6 +130,22 @@ def test_should_hold_and_load_the_same_though_a_paused_worker_writes_an_older_ro
         assert totalled(run.rows("totals").values()) == totalled(run.held("totals").values()) == figures, crash
         run.play([Rebalance(), *stage.items([ELSEWHERE])])
         assert stage.figures(run) == figures_then, crash
+
+
+@pytest.mark.parametrize("table", [CASES, correlate.TABLE, TOTALS], ids=lambda table: table.name)
+def test_should_load_what_it_held_when_the_oldest_row_of_every_key_is_last(table: TableSpec) -> None:
+    run = stage.driver(Random(1), block_records=3, idle_ticks=1, editions=NEWEST)
+    run.play(stage.items(BEGINNING))
+    written = [(place, record) for place in range(stage.PARTITIONS) for record in run.partition(table.topic, place)]
+    oldest = {record.key: (place, record) for place, record in reversed(written)}
+    run.play(stage.items(END))
+    for place, record in oldest.values():
+        run.log.append(table.topic, Message(record.key, record.value, partition=place))
+    loaded, held = run.rows(table.name), run.held(table.name)
+    if table is TOTALS:
+        assert totalled(loaded.values()) == totalled(held.values()) == stage.recounted([*BEGINNING, *END], NEWEST)
+    else:
+        assert loaded == held
 
 
 def totalled(rows: Iterable[Any]) -> dict[str, float]:

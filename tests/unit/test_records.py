@@ -195,11 +195,9 @@ def test_references_merge_in_any_order_grouping_and_repetition() -> None:
 
 def test_the_references_to_tell_are_those_named_now_and_those_named_before() -> None:
     first, second = decision(alerts=("a1", "a2")), decision(revision=2, alerts=("a2", "a3"))
-    before = _folded([first])
-    after = cases.with_event(before, second)
-    told = cases.references_touched(before, after, second)
-    assert told == [(ALERT, "a1"), (ALERT, "a2"), (ALERT, "a3")]
-    assert cases.references_touched(after, cases.with_event(after, first), first) == []
+    taken = cases.take(_folded([first]), second)
+    assert taken.references == [(ALERT, "a1"), (ALERT, "a2"), (ALERT, "a3")]
+    assert cases.take(taken.case, first).references == []
 
 
 def _folded(events: Any) -> Case:

@@ -69,17 +69,6 @@ def held(case: Case, identity: tuple[str, str]) -> Event | None:
     return None
 
 
-def references_touched(before: Case, after: Case, event: Event) -> list[tuple[str, str]]:
-    """The references that must hear of the event: those it names, and those that its earlier revision named.
-
-    None when the event changed nothing: a superseded revision claims nothing.
-    """
-    old, new = held(before, event.identity), held(after, event.identity)
-    if new is None or old is new:
-        return []
-    return sorted({*named_by(new), *(named_by(old) if old else ())})
-
-
 def with_reference(case: Case, reference: Reference) -> Case:
     """The case after news of an alert or order that it names, or once did."""
     references = case.references
