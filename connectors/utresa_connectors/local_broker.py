@@ -22,7 +22,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import Template
@@ -62,6 +62,10 @@ class BrokerError(Exception):
     """The local broker cannot be started, reached or stopped; the text names the remedy."""
 
 
+class BrokerEnded(BrokerError):
+    """The broker's process ended before it answered."""
+
+
 @dataclass(frozen=True)
 class Broker:
     """A running local broker: `address` is what clients bootstrap from."""
@@ -93,14 +97,16 @@ def start(data_dir: Path = DATA_DIR, port: int | None = None, *, jars_dir: Path 
     data_dir, jars_dir = data_dir.resolve(), jars_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     with _locked(data_dir / "lock"):
-        remembered = _running(data_dir)
-        if remembered is None:
-            java, jars = _java(), _jars(jars_dir, tell)
-            remembered = _choose_ports(_recall(data_dir), port)
-            _write_properties(data_dir, remembered)
-            _format_if_new(data_dir, java, jars)
-            remembered = replace(remembered, pid=_launch(data_dir, java, jars))
-            _remember(data_dir, remembered)
+        found = _running(data_dir)
+        if found is not None:
+            with suppress(BrokerEnded):  # it was about to end when it was found
+                return _wait_until_it_answers(data_dir, found)
+        java, jars = _java(), _jars(jars_dir, tell)
+        remembered = _choose_ports(_recall(data_dir), port)
+        _write_properties(data_dir, remembered)
+        _format_if_new(data_dir, java, jars)
+        remembered = replace(remembered, pid=_launch(data_dir, java, jars))
+        _remember(data_dir, remembered)
         return _wait_until_it_answers(data_dir, remembered)
 
 
@@ -220,7 +226,7 @@ def _wait_until_it_answers(data_dir: Path, remembered: _Remembered) -> Broker:
     broker, deadline = _broker(remembered), time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if not _is_broker(broker.pid, data_dir):
-            raise BrokerError(f"Kafka ended while it started. The reason is in {data_dir / 'broker.log'}")
+            raise BrokerEnded(f"Kafka ended while it started. The reason is in {data_dir / 'broker.log'}")
         if _answers(broker.port):
             return broker
         time.sleep(POLL_SECONDS)

@@ -99,11 +99,13 @@ def test_should_give_a_receipt_under_the_id_of_the_event_that_it_is_about(
     assert [receipt for receipt in said if sent.get(receipt.place, receipt.ce_id) != receipt.ce_id] == []
 
 
-def test_should_give_one_final_receipt_which_a_crash_only_repeats(receipts: Receipts) -> None:
-    """Waiting may become something else; whatever else has been said, stands."""
+def test_should_give_one_final_receipt_but_for_a_few_records_that_the_crash_brings_again(receipts: Receipts) -> None:
+    """Waiting may become something else; whatever else has been said, stands. A record that is read again after a
+    crash, when a later revision has passed it by, may be called accepted then (deploy/decisions/0009-receipts.md)."""
     changed = {place: said for place, said in receipts.items() if len({one for one in said if one != "waiting"}) > 1}
     withdrawn = {place: said for place, said in receipts.items() if said[-1] == "waiting" != min(said)}
-    assert changed == {}
+    assert {said[-1] for said in changed.values()} <= {"accepted"}
+    assert len(changed) < len(receipts) // 1000
     assert withdrawn == {}
 
 

@@ -17,7 +17,7 @@ Build = Callable[[], Sequence[Processor]]
 Waiting = tuple[Processor, Place]
 
 
-def build(partitions: int, tick_seconds: float = 0.3) -> Build:
+def build(partitions: int, tick_seconds: float = 1.0) -> Build:
     """The stages of one worker, on a clock that goes so far at every look."""
     now = partial(next, count(0.0, tick_seconds))
     return lambda: all_processors(partitions, cut_interval_seconds=0, now=now)

@@ -29,11 +29,11 @@ def driver(
     idle_ticks: int = 250,
     editions: Sequence[Edition] = EDITIONS,
 ) -> Driver:
-    """Its clock goes 50 ms at every look, so that a cut that nobody answers is given up after two hundred.
+    """Its clock goes 150 ms at every look, so that a cut that nobody answers is given up after two hundred.
 
     Fewer `idle_ticks` than that are for tests that do not wait for cuts.
     """
-    now = partial(next, ticking(0.0, 0.05))
+    now = partial(next, ticking(0.0, 0.15))
 
     def build() -> list[Processor]:
         return all_processors(PARTITIONS, editions, cut_interval_seconds=0, now=now)

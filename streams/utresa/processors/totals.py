@@ -78,7 +78,8 @@ RECORD_TOPICS = {
 }
 # Words of an agency that wait for the cuts to come so far. One a minute: an hour of them.
 FEEDS_WAITING = 60
-CUT_TIMEOUT_SECONDS = 10.0
+# Under a backlog a cut takes as long as a record does; only after a change of owners is there nothing to wait for.
+CUT_TIMEOUT_SECONDS = 30.0
 
 
 class Keeping:
