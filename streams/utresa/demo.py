@@ -125,7 +125,8 @@ class Demo:
 
     def run(self, out: Console, err: Console) -> int:
         """0 when every figure of the tables agrees with the printed report, else 1."""
-        signal.signal(signal.SIGTERM, _interrupt)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, _interrupt)
         try:
             with ExitStack() as stack:
                 return self._run(stack, out, err)
@@ -222,7 +223,7 @@ def _named(rows: Iterable[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """SIGTERM ends the demo as Ctrl-C does: with its workers and its Kafka."""
+    """SIGTERM ends the demo as Ctrl-C does, with its workers and its Kafka; also where the shell has SIGINT ignored."""
     raise KeyboardInterrupt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import signal
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
@@ -121,6 +122,7 @@ def _watch(where: str, render: Callable[[dict[str, statistics.Statistic]], Any])
             async for published in statistics.live(where):
                 live.update(render(published), refresh=True)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell has it ignored, in the background
     try:
         on_kafka(main())
     except KeyboardInterrupt:
