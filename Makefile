@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.installed
-TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/mutants tests/broker
+TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/simulation tests/mutants tests/page tests/broker tests/faults
 
 # The first Python on the path that is new enough, whatever it is called there.
 ifndef PYTHON
@@ -18,11 +18,11 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: broker-needs $(READY)  ## A broker, two workers, the synthesised history, the four tables (ARGS=--exit: end when they agree)
+demo: broker-needs $(READY)  ## A broker, two workers, the live page, the synthesised history, the four tables (ARGS=--exit: end when they agree)
 	@$(BIN)/utresa demo $(ARGS)
 
 .PHONY: test
-test: broker-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker
+test: broker-needs browser-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker
 	$(BIN)/pytest $(TESTS) $(ARGS)
 
 .PHONY: unit
@@ -33,9 +33,21 @@ unit: $(READY)  ## The tests of the rules alone, in under a minute
 oracle: $(READY)  ## Four answers on 10 000 random histories (UTRESA_ORACLE_HISTORIES: how many): domain, recount, live, SQL
 	UTRESA_ORACLE_HISTORIES=$${UTRESA_ORACLE_HISTORIES:-10000} $(BIN)/pytest tests/oracle $(ARGS)
 
+.PHONY: simulate
+simulate: $(READY)  ## Workers simulated under every fault (SEEDS=1000 or 500-900, JOBS=2; of one: SEED=7, TRACE=1)
+	@$(BIN)/python -m tests.simulation $${SEED:+--seed $$SEED} $${TRACE:+--trace} --seeds $${SEEDS:-1000} --jobs $${JOBS:-1}
+
 .PHONY: mutants
 mutants: broker-needs $(READY)  ## Known-bad changes, one by one in a copy of the tree: the tests must notice each
 	UTRESA_MUTANTS=all $(BIN)/pytest tests/mutants $(ARGS)
+
+.PHONY: faults
+faults: broker-needs $(READY)  ## The long run of faults, some hours (SECTION="kills zombies": some of it, as in deploy/faults.md)
+	@$(BIN)/python -m tests.faults.results run $(SECTION); code=$$?; $(MAKE) --no-print-directory faults-report; exit $$code
+
+.PHONY: faults-report
+faults-report: $(READY)  ## deploy/faults.md from what the sections of the long run have seen
+	@$(BIN)/python -m tests.faults.results page
 
 .PHONY: lint
 lint: $(READY)  ## ruff, mypy and the import rules
@@ -52,7 +64,7 @@ format: $(READY)  ## Put the code into its form, and mend what ruff can mend
 .PHONY: lock
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml (ARGS=--upgrade: newest versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--group dev --output-file requirements.lock $(ARGS) pyproject.toml
+		--extra page --group dev --output-file requirements.lock $(ARGS) pyproject.toml
 
 .PHONY: broker-start
 broker-start: broker-needs $(READY)  ## Start the local Kafka, or say where it runs
@@ -75,6 +87,19 @@ clean:  ## Stop the local Kafka and remove all that make has made
 .PHONY: broker-needs
 broker-needs: python-needs
 	@if [ -z "$$UTRESA_KAFKA" ]; then $(PYTHON) connectors/utresa_connectors/local_broker.py; fi
+
+# Nobody has to have a browser: without it the tests of the page say what is missing, and are skipped. CI has to.
+AXE := build/axe/node_modules/axe-core
+
+.PHONY: browser-needs
+browser-needs:  ## What the tests of the page look with: axe-core, by npm; in CI Chromium too, from Debian
+	@if [ -n "$$CI" ] && ! command -v chromium >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null; \
+	fi
+	@if [ ! -e $(AXE) ] && command -v npm >/dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4.14.1 \
+			|| echo "axe-core could not be fetched: the page is not judged by it" >&2; \
+	fi
 
 .PHONY: python-needs
 python-needs:

@@ -60,6 +60,7 @@ async def apply_topics(
             new = [NewTopic(topic.name, partitions, replicas, topic_configs=topic.config) for topic in missing]
             _check(await admin.create_topics(new))
             changes.created = [topic.name for topic in missing]
+            await _until_known(admin, changes.created)
         for name in sorted(wanted.keys() & there):
             differing = await _differing(admin, wanted[name])
             if differing:
@@ -71,6 +72,15 @@ async def apply_topics(
             if count != partitions:
                 changes.partitions_differ[described["topic"]] = count
     return changes
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Kafka's controller has made the topics; wait until the brokers say so too, whom workers will ask."""
+    async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+        while True:
+            if not any(topic["error_code"] for topic in await admin.describe_topics(names)):
+                return
+            await asyncio.sleep(0.1)
 
 
 async def _differing(admin: AIOKafkaAdminClient, topic: Topic) -> dict[str, str]:
@@ -108,14 +118,17 @@ async def read(
     take: Callable[[Any], None],
     until: Mapping[tuple[str, int], int] | None = None,
 ) -> None:
-    """Give `take` every record of the topics, from the beginning to the end as it is now, or to the offsets `until`."""
+    """Give `take` every record of the topics, from the beginning to the end as it is now, or to the offsets `until`
+    of the partitions that they name."""
     async with _consumer(kafka) as consumer:
         partitions = await _partitions(kafka, topics)
+        if until is not None:
+            partitions = [tp for tp in partitions if (tp.topic, tp.partition) in until]
         if not partitions:
             return
         ends = await consumer.end_offsets(partitions)
         if until is not None:
-            ends = {tp: until.get((tp.topic, tp.partition), 0) for tp in ends}
+            ends = {tp: until[tp.topic, tp.partition] for tp in partitions}
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         pending = set(partitions)
@@ -128,6 +141,22 @@ async def read(
                 for record in records:
                     if record.offset < ends[tp]:
                         take(record)
+
+
+async def record_at(kafka: str, topic: str, partition: int, offset: int) -> Any:
+    """The record at an offset; None where there is none, or none any more."""
+    async with _consumer(kafka) as consumer:
+        tp = TopicPartition(topic, partition)
+        if tp not in await _partitions(kafka, [topic]):
+            return None
+        first, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+        if not first[tp] <= offset < end[tp]:
+            return None
+        consumer.assign([tp])
+        consumer.seek(tp, offset)
+        async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+            found = await consumer.getone(tp)
+    return found if found.offset == offset else None
 
 
 async def follow(kafka: str, topics: Sequence[str]) -> AsyncIterator[list[Any]]:
@@ -153,16 +182,23 @@ async def follow_new(kafka: str, topics: Sequence[str]) -> AsyncGenerator[list[A
             yield await _next(consumer)
 
 
+@asynccontextmanager
+async def consuming(kafka: str, topics: Sequence[str], fetch_bytes: int = FETCH_BYTES) -> AsyncIterator[Any]:
+    """A consumer of no group that has every partition of the topics, and fetches so much of each ahead."""
+    async with _consumer(kafka, fetch_bytes) as consumer:
+        consumer.assign(await _partitions(kafka, topics))
+        yield consumer
+
+
 async def _next(consumer: AIOKafkaConsumer) -> list[Any]:
     fetched = await consumer.getmany(timeout_ms=500, max_records=20_000)
     return [record for records in fetched.values() for record in records]
 
 
-async def tell(kafka: str, topic: str, partitions: Iterable[int], value: bytes) -> None:
-    """Send one value to each of these partitions."""
+async def tell(kafka: str, topic: str, values: Iterable[tuple[int, bytes]]) -> None:
+    """Send values, each to its partition."""
     async with _producer(kafka) as producer:
-        for partition in partitions:
-            await producer.send_and_wait(topic, value, partition=partition)
+        await asyncio.gather(*[await producer.send(topic, value, partition=partition) for partition, value in values])
 
 
 async def send(
@@ -242,13 +278,13 @@ async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def _consumer(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(kafka: str, fetch_bytes: int = FETCH_BYTES) -> AsyncIterator[AIOKafkaConsumer]:
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             bootstrap_servers=kafka,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=fetch_bytes,
         )
 
     async with _started(kafka, make) as consumer:
@@ -281,7 +317,7 @@ async def _started(kafka: str, make: Callable[[], Any]) -> AsyncIterator[Any]:
             yield client
         finally:
             await stop()
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError) as error:  # a TimeoutError too is an OSError
         raise KafkaUnavailable(
             f"Kafka at {kafka}: {type(error).__name__}. Start the local one with `utresa broker start`, "
             "or name yours in UTRESA_KAFKA."

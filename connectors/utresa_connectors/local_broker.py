@@ -36,6 +36,7 @@ OLDEST_JAVA = 17  # Kafka 4's broker
 # A start takes about 4 s; after a crash 12 s, as the dead broker's session of 9 s has to run out.
 START_SECONDS = 90
 STOP_SECONDS = 30
+FREE_SECONDS = 5.0
 FORMAT_SECONDS = 60
 # 44 MB of jars over a slow line.
 FETCH_SECONDS = 900
@@ -121,7 +122,7 @@ def stop(data_dir: Path = DATA_DIR) -> bool:
             return False
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             os.kill(remembered.pid, signal_number)
-            if _wait_until_it_ends(data_dir, remembered.pid):
+            if _wait_until_it_ends(data_dir, remembered):
                 _remember(data_dir, replace(remembered, pid=None))
                 return True
     raise BrokerError(f"Kafka (process {remembered.pid}) outlived SIGKILL: look for a disk that hangs.")
@@ -233,13 +234,26 @@ def _wait_until_it_answers(data_dir: Path, remembered: _Remembered) -> Broker:
     raise _mute(data_dir, remembered)
 
 
-def _wait_until_it_ends(data_dir: Path, pid: int) -> bool:
+def _wait_until_it_ends(data_dir: Path, remembered: _Remembered) -> bool:
+    """A process loses its command line a moment before its ports: the next start is to find them free."""
+    assert remembered.pid is not None
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
-        if not _is_broker(pid, data_dir):
+        if not _is_broker(remembered.pid, data_dir):
+            wait_until_free(remembered.port, remembered.controller_port)
             return True
         time.sleep(POLL_SECONDS)
     return False
+
+
+def wait_until_free(*ports: int) -> None:
+    """Until nobody listens on them any more; not for long, since somebody else may by now."""
+    deadline = time.monotonic() + FREE_SECONDS
+    while time.monotonic() < deadline:
+        with ExitStack() as held:
+            if all(_hold(held, port) == port for port in ports):
+                return
+        time.sleep(POLL_SECONDS)
 
 
 def _answers(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -17,21 +16,12 @@ Statistic = dict[str, Any]
 async def current(address: str) -> dict[str, Statistic]:
     """Every figure as it now stands, by key."""
     figures: dict[str, Statistic] = {}
-    await kafka.read(address, [STATISTICS.name], lambda record: _put(figures, record))
+    await kafka.read(address, [STATISTICS.name], lambda record: put(figures, record))
     return figures
 
 
-async def live(address: str) -> AsyncIterator[dict[str, Statistic]]:
-    """The same, again each time that something has changed."""
-    figures: dict[str, Statistic] = {}
-    async for records in kafka.follow(address, [STATISTICS.name]):
-        for record in records:
-            _put(figures, record)
-        if records:
-            yield figures
-
-
-def _put(figures: dict[str, Statistic], record: Any) -> None:
+def put(figures: dict[str, Statistic], record: Any) -> None:
+    """Put a record of the topic among the figures."""
     value = read_value(record.value)
     if isinstance(value["value"], Decimal):
         value["value"] = float(value["value"])

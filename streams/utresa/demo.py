@@ -7,7 +7,9 @@ each time; with UTRESA_KAFKA it uses that Kafka, and asks that no events are the
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +26,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from utresa_connectors import events, jsonlines, kafka, local_broker, report, statistics, synthetic
 
-from utresa.domain.editions import NEWEST
+from utresa import compare as comparing
+from utresa.domain.editions import EDITIONS, NEWEST
 from utresa.recount import Recount, as_json
 from utresa.settings import Settings
 from utresa.topics import CASE_EVENT, CASE_INPUTS, FEED_STATUS, INPUT_TOPICS, LINK, PARTIAL, REFERENCE_INPUTS
@@ -122,6 +126,7 @@ class Demo:
     workers: int = 2
     language: report.Language = "sv"
     stay: bool = True
+    page: bool = True
 
     def run(self, out: Console, err: Console) -> int:
         """0 when every figure of the tables agrees with the printed report, else 1."""
@@ -146,10 +151,13 @@ class Demo:
         stack.callback(workers.stop)
         workers.start()
         err.print(f"{self.workers} workers started, their logs are in {workers.directory}", highlight=False)
+        url = _serve_page(stack, address, self.language) if self.page else ""
+        if url:
+            err.print(f"the live page: {url}", highlight=False)
         asyncio.run(self._play(address, workers, err))
         agrees = self._show(address, out, err)
         if self.stay:
-            self._stay(address, workers, out, err)
+            self._stay(address, workers, url, err)
         return 0 if agrees else 1
 
     def _broker(self, stack: ExitStack, err: Console) -> str:
@@ -190,6 +198,8 @@ class Demo:
         err.print("recounting from the raw topics …")
         count = Recount()
         asyncio.run(events.read(address, count.add))
+        if self.page and self.stay:
+            _leave_comparisons(count)
         rows = as_json(count.figures([NEWEST]), [NEWEST])
         recounted = report.compare(report.figures_of(rows, NEWEST.name)).everything
         same = len(_named(rows) & _named(published))
@@ -201,11 +211,12 @@ class Demo:
         agrees = report.compare(live).everything.complete and recounted.complete
         return agrees and _named(rows) == {figure for figure in _named(published) if figure[-1]}
 
-    def _stay(self, address: str, workers: Workers, out: Console, err: Console) -> None:
+    def _stay(self, address: str, workers: Workers, url: str, err: Console) -> None:
         pids = ", ".join(str(process.pid) for process in workers.running.values())
         err.print(
             f"Kafka at {address}, workers {pids}. Kill one and see nothing change: it is started again.\n"
-            f"In another terminal: UTRESA_KAFKA={address} .venv/bin/utresa report --watch. Ctrl-C ends the demo.",
+            + (f"The live page is at {url}\n" if url else "")
+            + f"In another terminal: UTRESA_KAFKA={address} .venv/bin/utresa report --watch. Ctrl-C ends the demo.",
             highlight=False,
         )
         with suppress(KeyboardInterrupt):
@@ -215,6 +226,45 @@ class Demo:
                 workers.start()
                 if workers.started > before:
                     err.print("a worker had died; it is started again")
+
+
+def _serve_page(stack: ExitStack, address: str, language: report.Language) -> str:
+    """Start the live page in a process of its own; where it is. Raises DemoFailed."""
+    directory = DIRECTORY / "comparisons"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    path = DIRECTORY / "page.log"
+    with path.open("wb") as log:
+        page = subprocess.Popen(
+            [sys.executable, "-m", "utresa", "page", "--port", "0", "--comparisons", str(directory)],
+            env=os.environ | {"UTRESA_KAFKA": address},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    stack.callback(_end, page)
+    assert page.stdout is not None
+    found = re.search(rb"http://\S+/", page.stdout.readline())
+    if found is None:
+        raise DemoFailed(f"the page did not start: {path} says why. --no-page leaves it out")
+    return f"{found[0].decode()}{language}/"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _leave_comparisons(count: Recount) -> None:
+    """For the page, what each rule makes of the difference between two editions: `utresa compare --json`, each pair."""
+    for one, other in combinations(EDITIONS, 2):
+        answer = comparing.to_json(comparing.compare(count, one, other))
+        path = DIRECTORY / "comparisons" / f"{one.name}-{other.name}.json"
+        path.write_text(json.dumps(answer, ensure_ascii=False))
 
 
 def _named(rows: Iterable[Mapping[str, Any]]) -> set[tuple[Any, ...]]:

@@ -15,10 +15,11 @@ from typing import Any, TextIO
 
 import structlog
 
-# Libraries log whole records at debug, and every rebalance several times over at info. (`utresa.engine`:
-# Faust's services log under the module of their class; the engine's own lines come from `utresa.worker` and
-# so on.)
-_QUIET = ("aiokafka", "faust", "mode", "asyncio", "utresa.engine")
+# Libraries log whole records at debug, and every rebalance several times over at info.
+_QUIET = ("aiokafka", "faust", "mode", "asyncio")
+# Faust's services log under the module of their class, and warn of a load that is longer than a session. (The engine's
+# own lines come from `utresa.worker` and so on.)
+_QUIETER = ("utresa.engine",)
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
@@ -41,6 +42,8 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _QUIETER:
+        logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

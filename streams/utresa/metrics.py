@@ -1,7 +1,7 @@
 """Every metric of a worker, in one class on an injected registry.
 
 Names are `utresa_<noun>_<unit>[_total]` in base units; labels come from closed sets only: topic, partition,
-table, reason.
+table, stage, agency, reason.
 """
 
 from __future__ import annotations
@@ -55,8 +55,32 @@ class Metrics:
         self.tombstones_on_load = self._counter(
             "load_tombstones", "Changelog records without a value, which never remove a row", "table"
         )
+        self.input_gaps = self._counter(
+            "input_gap_offsets", "Offsets that were read past because no record is there", "topic"
+        )
+        self.loop_stall_seconds = self._gauge("loop_stall_seconds", "How long an event loop has not turned", "loop")
         self.rebalances = self._counter("rebalances", "Assignments taken over by this worker")
         self.commit_failures = self._counter("commit_failures", "Commits that failed; the next covers them")
+        self.stale_partitions = self._gauge(
+            "stale_partitions", "Partitions that keep the figures from being complete, by the judge's worker",
+            "stage", "reason",
+        )  # fmt: skip
+        self.freshness_at = self._gauge(
+            "freshness_timestamp_seconds", "When the freshness of the figures was last judged; 0 where it is not judged"
+        )
+        self.complete_through = self._gauge(
+            "complete_through_timestamp_seconds", "Everything the agency sent up to then is in the figures", "agency"
+        )
+        self.recounts = self._counter(
+            "recounts", "Recounts done of what is kept by difference: of a partition, or in totals of a year", "stage"
+        )
+        self.figures_difference = self._gauge(
+            "figures_difference", "Greatest difference that a recount has found; must stay 0", "stage", "partition"
+        )
+
+    def count_gap(self, topic: str, missing: int) -> None:
+        """Offsets were read past that have no record."""
+        self.input_gaps.labels(topic).inc(missing)
 
     def forget_partition(self, topics: Sequence[str], tables: Sequence[str], partition: int) -> None:
         """Drop the gauges of a partition that another worker now has, lest two workers report it."""

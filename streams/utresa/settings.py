@@ -21,10 +21,17 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", description="Where health and metrics are served")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Their port; 0 takes any free one")
     data_dir: Path = Field(default=Path("build/worker"), description="Where a worker keeps its own files")
+    session_seconds: float = Field(
+        default=10.0, ge=1, description="How long a worker may be silent before its partitions go to another"
+    )
+    stall_seconds: float = Field(default=60.0, ge=1, description="How long a worker may hang before it ends itself")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="From which level to log"
     )
     cut_seconds: float = Field(default=5.0, gt=0, description="How often, at most, a consistent snapshot is taken")
+    stale_lag: int = Field(
+        default=1000, ge=0, description="How many records may wait for a partition before the figures count as stale"
+    )
     audit_log: Path = Field(
         default=Path("build/audit.jsonl"), description="Where look-ups of persons' cases are logged"
     )

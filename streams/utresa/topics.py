@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 AGENCIES = ("migrationsverket", "polisen", "kriminalvarden", "sis")
-Policy = Literal["kept", "compacted", "expiring"]
+Policy = Literal["kept", "compacted", "expiring", "latest"]
 
 # Workers merge an older row that a paused one wrote late, as long as the newer one is still there: a day is longer
 # than any pause that a session survives. (design.md, section 4)
@@ -21,6 +21,9 @@ MAX_MESSAGE_BYTES = 16 << 20
 DEAD_LETTER_RETENTION = timedelta(days=30)
 RECEIPT_RETENTION = timedelta(days=90)
 QUESTION_RETENTION = timedelta(hours=1)
+HEARTBEAT_RETENTION = timedelta(hours=1)
+# Of a topic of which only the last record is of use: some 300 records, which a reader has at once.
+LATEST_SEGMENT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,17 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """The topic's settings, as Kafka spells them."""
-        ours = {} if self.name in INPUT_TOPICS else {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        """The topic's settings, as Kafka spells them.
+
+        Kafka stamps every record itself: a sender's clock that is a day fast has its records refused, and one that is a
+        day slow takes a day from the lag that compaction leaves, and from every retention.
+        """
+        ours = {"message.timestamp.type": "LogAppendTime"}
+        if self.name not in INPUT_TOPICS:
+            ours["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
+        if self.policy == "latest":
+            segment_ms = int(LATEST_SEGMENT.total_seconds() * 1000)
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": "0", "segment.ms": str(segment_ms), **ours}
         if self.policy == "compacted":
             lag_ms = int(MIN_COMPACTION_LAG.total_seconds() * 1000)
             return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms), **ours}
@@ -81,7 +93,9 @@ PARTIAL = Topic("utresa.partial.v1", "compacted")
 # Questions to the running workers and their answers, which are about persons' cases: nobody reads them later.
 QUESTION = Topic("utresa.question.v1", "expiring", retention=QUESTION_RETENTION)
 ANSWER = Topic("utresa.answer.v1", "expiring", retention=QUESTION_RETENTION)
-INTERNAL = (LINK, CASE_EVENT, PARTIAL, QUESTION, ANSWER)
+# What every partition of every stage says once a second, to one of them, which says by it how fresh the figures are.
+HEARTBEAT = Topic("utresa.heartbeat.v1", "expiring", retention=HEARTBEAT_RETENTION)
+INTERNAL = (LINK, CASE_EVENT, PARTIAL, QUESTION, ANSWER, HEARTBEAT)
 
 STATISTICS = Topic("utresa.statistics.v1", "compacted", "Statistic")
 REPORT = Topic("utresa.report.v1", "kept", "Report")
@@ -94,7 +108,8 @@ RECEIPTS = tuple(
 DEAD_LETTERS = tuple(
     Topic(f"utresa.dead-letter.{agency}.v1", "expiring", retention=DEAD_LETTER_RETENTION) for agency in AGENCIES
 )
-PUBLISHED = (STATISTICS, REPORT, MEASURE, REVISION, DISCREPANCY, *RECEIPTS, *DEAD_LETTERS)
+FRESHNESS = Topic("utresa.freshness.v1", "latest", "Freshness")
+PUBLISHED = (STATISTICS, REPORT, MEASURE, REVISION, DISCREPANCY, FRESHNESS, *RECEIPTS, *DEAD_LETTERS)
 
 CASES_CHANGELOG = Topic("utresa-cases-changelog", "compacted")
 REFERENCES_CHANGELOG = Topic("utresa-references-changelog", "compacted")

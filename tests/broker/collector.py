@@ -3,7 +3,8 @@
     python collector.py KAFKA PREFIX DATA_DIR [NAME=VALUE…]
 
 `collect` reads `ids` and `more`, keeps what it has seen, and passes on what is new; `mirror` collects that once more.
-NAME is a setting of the engine, or `poison` (an id that `collect` refuses), or `pause` (seconds that each block takes).
+NAME is a setting of the engine, or `poison` (an id that `collect` refuses), or `pause` (seconds that each block takes),
+or `assigning` (seconds that it takes `collect` to be assigned a partition).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 import msgspec
 from utresa import logs
 from utresa.engine.blocks import Block
+from utresa.engine.changelog import Row, TableSpec
 from utresa.engine.effects import Effects, Message, Takeover
-from utresa.engine.store import Row, TableSpec
 from utresa.engine.worker import EngineSettings, run
 from utresa.metrics import Metrics
 
@@ -38,11 +39,13 @@ class Collect:
         self.onwards = onwards
         self.poison: int | None = None
         self.pause = 0.0
+        self.assigning = 0.0
         self.rows: dict[int, dict[bytes, Row]] = {}
 
-    def assigned(self, takeover: Takeover) -> None:
+    async def assigned(self, takeover: Takeover) -> None:
         if takeover.partition in self.rows:
             raise RuntimeError("assigned twice")
+        await asyncio.sleep(self.assigning)
         self.rows[takeover.partition] = takeover.rows[self.name]
 
     def revoked(self, partition: int) -> None:
@@ -72,6 +75,7 @@ def main(kafka: str, prefix: str, data_dir: str, *settings: str) -> int:
     given: dict[str, Any] = {name: msgspec.json.decode(value) for name, value in (s.split("=") for s in settings)}
     collect = Collect("collect", (f"{prefix}.ids", f"{prefix}.more"), f"{prefix}.collect", f"{prefix}.seen")
     collect.poison, collect.pause = given.pop("poison", None), given.pop("pause", 0.0)
+    collect.assigning = given.pop("assigning", 0.0)
     mirror = Collect("mirror", (f"{prefix}.seen",), f"{prefix}.mirror")
     engine = EngineSettings(kafka=kafka, group=prefix, data_dir=Path(data_dir), **given)
     return run([collect, mirror], engine, Metrics())

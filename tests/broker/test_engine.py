@@ -24,14 +24,15 @@ from uuid import uuid4
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from utresa.engine.store import EPOCH_KEY
+from utresa.engine.changelog import EPOCH_KEY
 
 COLLECTOR = Path(__file__).with_name("collector.py")
 PARTITIONS = 4
 INPUTS = ("ids", "more")
 CHANGELOGS = ("collect", "mirror")
+SESSION_SECONDS = 6  # the least that a Kafka takes which is not ours
 
 Ids = dict[str, list[int]]
 
@@ -110,6 +111,32 @@ class Stream:
             process = subprocess.Popen([sys.executable, str(COLLECTOR), *arguments], stderr=log)
         self.workers.append(Worker(process, port))
         return self.workers[-1]
+
+    def failure(self) -> str | None:
+        """The error of the last worker that failed, by its log."""
+        lines = (self.directory / "worker.log").read_text().splitlines()
+        events = [msgspec.json.decode(line) for line in lines if line.startswith("{")]
+        return next((event["error"] for event in reversed(events) if event["event"] == "worker-failed"), None)
+
+    def end(self, name: str, partition: int = 0) -> int:
+        """The next offset of a partition."""
+        tp = TopicPartition(self.topic(name), partition)
+        return int(_run(self._reader, lambda reader: reader.end_offsets([tp]))[tp])
+
+    def delete_records(self, name: str, before: int, partition: int = 0) -> None:
+        """Delete a partition's records before an offset."""
+        tp = TopicPartition(self.topic(name), partition)
+        _run(self._admin, lambda admin: admin.delete_records({tp: RecordsToDelete(before_offset=before)}))
+
+    def set_offset(self, name: str, offset: int, partition: int = 0) -> None:
+        """As an operator does, while no worker runs."""
+        tp = TopicPartition(self.topic(name), partition)
+
+        async def commit(reader: AIOKafkaConsumer) -> None:
+            reader.assign([tp])
+            await reader.commit({tp: offset})
+
+        _run(self._committed_reader, commit)
 
     def produce(self, ids: int, keys: int = 50, name: str = "ids") -> None:
         """Append that many ids, each new."""
@@ -329,6 +356,14 @@ def test_should_refuse_to_work_without_its_topics(stream: Stream) -> None:
 def test_should_refuse_to_start_without_a_broker(stream: Stream) -> None:
     stream.kafka = f"127.0.0.1:{_free_port()}"
     assert stream.worker().process.wait(timeout=30) == 1
+    assert stream.failure() == "BrokerUnreachable"
+
+
+def test_should_end_when_the_group_refuses_it(stream: Stream) -> None:
+    """aiokafka tells why only to those who fetch, and a worker without partitions would wait for ever."""
+    stream.create()
+    assert stream.worker(session_seconds=0.9).process.wait(timeout=30) == 1
+    assert stream.failure() == "BrokerRefused"
 
 
 def test_should_give_a_worker_the_same_partitions_of_everything_and_drop_the_others(stream: Stream) -> None:
@@ -337,8 +372,9 @@ def test_should_give_a_worker_the_same_partitions_of_everything_and_drop_the_oth
     stream.produce(200)
     _until(lambda: first.partitions_of("collect") == first.partitions_of("mirror") == {0, 1, 2, 3})
     second = stream.worker()
-    _until(lambda: len(first.partitions_of("collect")) == len(second.partitions_of("collect")) == 2)
-    for worker in (first, second):
+    both = (first, second)
+    _until(lambda: all(len(worker.partitions_of(table)) == 2 for worker in both for table in CHANGELOGS))
+    for worker in both:
         assert worker.partitions_of("collect") == worker.partitions_of("mirror")
     assert first.partitions_of("collect") | second.partitions_of("collect") == {0, 1, 2, 3}
     stream.produce(200, name="more")
@@ -378,3 +414,67 @@ def test_should_lose_and_repeat_nothing_when_two_workers_are_killed_in_mid_flow(
     assert stream.rows("collect") == stream.last_rows("collect") == stream.expected()
     assert stream.rows("mirror") == stream.last_rows("mirror") == stream.expected()
     assert all(max(Counter(ids).values()) == 1 for ids in stream.last_rows("collect").values())
+
+
+def test_should_end_itself_after_a_pause_that_outlasts_its_session(stream: Stream) -> None:
+    """Its successor has written on; what it would write now is older."""
+    stream.create()
+    paused = stream.worker(session_seconds=SESSION_SECONDS, max_block_records=10, pause=0.02)
+    stream.produce(2000)
+    _until(lambda: paused.metric("utresa_blocks_total"))
+    paused.process.send_signal(signal.SIGSTOP)
+    successor = stream.worker(session_seconds=SESSION_SECONDS)
+    _until(lambda: successor.partitions_of("mirror") == {0, 1, 2, 3})
+    _until(stream.is_handled)
+    written = stream.end("collect"), stream.end("mirror"), stream.end("seen")
+    paused.process.send_signal(signal.SIGCONT)
+    assert paused.process.wait(timeout=30) == 1
+    assert stream.failure() == "StoodStill"
+    assert (stream.end("collect"), stream.end("mirror"), stream.end("seen")) == written
+    assert stream.rows("collect") == stream.last_rows("mirror") == stream.expected()
+
+
+def test_should_stay_in_the_group_while_it_takes_over_for_longer_than_its_session(stream: Stream) -> None:
+    """aiokafka by itself sends no heartbeats meanwhile: the group puts such a worker out, over and over."""
+    stream.create()
+    stream.produce(100)
+    worker = stream.worker(session_seconds=SESSION_SECONDS, assigning=SESSION_SECONDS * 1.2 / PARTITIONS)
+    _until(stream.is_handled)
+    assert worker.metric("utresa_rebalances_total") == {"utresa_rebalances_total": 1}
+    assert stream.rows("collect") == stream.rows("mirror") == stream.expected()
+
+
+def test_should_refuse_to_read_past_what_is_lost(stream: Stream) -> None:
+    stream.create()
+    worker = stream.worker()
+    stream.produce(200)
+    _until(stream.is_handled)
+    assert worker.stop() == 0
+
+    stream.produce(200)  # of which some go before they are read
+    stream.delete_records("ids", before=stream.end("ids") - 3)
+    assert stream.worker().process.wait(timeout=30) == 1
+    assert stream.failure() == "InputLost"
+    stream.set_offset("ids", stream.end("ids") - 3)
+    worker = stream.worker()
+    _until(stream.is_handled)
+    assert worker.stop() == 0
+
+    stream.delete_records("collect", before=stream.end("collect"))
+    assert stream.worker().process.wait(timeout=30) == 1
+    assert stream.failure() == "RowsLost"
+
+
+def test_should_notice_that_an_input_was_made_anew(stream: Stream) -> None:
+    """Kafka forgets with a topic what the group has committed of it, so its offset alone says nothing."""
+    stream.create()
+    worker = stream.worker()
+    stream.produce(200)
+    _until(stream.is_handled)
+    assert worker.stop() == 0
+    stream.delete("ids")
+    _until(lambda: stream.topic("ids") not in _run(stream._admin, lambda admin: admin.list_topics()))
+    _run(stream._admin, lambda admin: admin.create_topics([NewTopic(stream.topic("ids"), PARTITIONS, 1)]))
+    stream.produce(400)
+    assert stream.worker().process.wait(timeout=30) == 1
+    assert stream.failure() == "InputLost"

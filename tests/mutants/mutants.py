@@ -10,15 +10,21 @@ from typing import NamedTuple
 Change = tuple[str, str, str]  # file, text, other text
 
 CASES, CORRELATE = "processors/cases.py", "processors/correlate.py"
-TOTALS, PUBLICATION = "processors/totals.py", "processors/publication.py"
-WORKER, STORE, BLOCKS, EFFECTS = "engine/worker.py", "engine/store.py", "engine/blocks.py", "engine/effects.py"
-CASE, REFERENCE, DRIVER = "domain/case.py", "domain/reference.py", "testing.py"
+TOTALS, KEPT, PUBLICATION = "processors/totals.py", "processors/kept.py", "processors/publication.py"
+STAGE, STORE, BLOCKS, EFFECTS = "engine/stage.py", "engine/store.py", "engine/blocks.py", "engine/effects.py"
+CHANGELOG, INPUTS, WATCHDOG, THREAD = (f"engine/{name}.py" for name in ("changelog", "inputs", "watchdog", "thread"))
+FRESHNESS, RECHECK = "processors/freshness.py", "processors/recheck.py"
+CASE, REFERENCE, DRIVER = "domain/case.py", "domain/reference.py", "testing/driver.py"
+SHARES = "domain/shares.py"
 
 ORDER = "tests/topology/test_order_of_effects.py::test_should_"
 WAY = "tests/topology/test_way_of_the_data.py::test_should_"
 PUBLISHED = "tests/topology/test_publication.py::test_"
+FRESH = "tests/topology/test_freshness.py::test_should_"
+RECOUNT = "tests/topology/test_recheck.py::test_should_"
 DRIVEN = "tests/topology/test_driver.py::test_should_"
 ENGINE = "tests/broker/test_engine.py::test_should_"
+CHANGELOGS = "tests/unit/test_changelog.py::test_should_"
 
 MISHAPS = f"{WAY}publish_the_same_figures_whatever_happens_to_the_worker"
 CRASHES = f"{ORDER}lose_nothing_in_a_crash_at_any_effect"
@@ -58,16 +64,32 @@ MUTANTS: dict[str, Mutant] = {
         (DRIVER, "table.merge(rows[record.key], row) if record.key in rows else row", "row"),
     ),
     "the figures are not rebuilt from the rows": mutant(
-        CRASHES, (CASES, "Running(definitions, self.rows.values())", "Running(definitions, ())")
+        CRASHES, (CASES, "keeping.running.include((key, facts) for key, _, facts in assessed)", "pass")
     ),
     "the rows of a revoked partition are kept and used again": mutant(
         MISHAPS,
         (CASES, "del self.keeping[partition]", "pass"),
         (
             CASES,
-            "self.keeping[takeover.partition] = Keeping(takeover, self.definitions, self.partitions)",
-            "self.keeping.setdefault(takeover.partition, Keeping(takeover, self.definitions, self.partitions))",
+            "self.keeping[takeover.partition] = await Keeping.rebuilt(",
+            "self.keeping[takeover.partition] = self.keeping.get(takeover.partition) or await Keeping.rebuilt(",
         ),
+    ),
+    "the engine loads the last row": mutant(
+        f"{CHANGELOGS}merge_all_records_of_a_key_and_let_no_tombstone_remove_it",
+        (CHANGELOG, "merged = rows[key] = merge(rows[key], row)", "merged = rows[key] = row"),
+    ),
+    "rows that are lost are not missed": mutant(
+        f"{CHANGELOGS}say_what_is_lost",
+        (CHANGELOG, "if len(self.rows) < self.owner.rows:", "if False:"),
+    ),
+    "records that were deleted unread are passed by": mutant(
+        "tests/unit/test_inputs.py::test_should_refuse_to_pass_by_records_that_have_gone",
+        (INPUTS, "if expires(tp.topic):", "if True:"),
+    ),
+    "a worker goes on though the group does not confirm its takeover": mutant(
+        "tests/unit/test_takeover.py::test_should_be_void_when_the_group_does_not_confirm_it",
+        ("engine/worker.py", "confirmed = await self.blocks.confirm(offsets)", "confirmed = True"),
     ),
     # Acknowledging and the order of effects
     "a block is acknowledged before it is handled": mutant(
@@ -90,7 +112,12 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a write is not waited for": mutant(
         "tests/unit/test_effects.py",
-        (EFFECTS, "        await asyncio.gather(*acknowledged)\n", ""),
+        (
+            EFFECTS,
+            "acknowledged = await asyncio.gather(*(future for _, future in sent))",
+            "acknowledged: list[Any] = []",
+        ),
+        (EFFECTS, "strict=True", "strict=False"),
     ),
     "links are sent after the rows": mutant(
         CRASHES, (CASES, "post(folded.letters, LINK.name", "post(folded.receipts, LINK.name")
@@ -119,40 +146,49 @@ MUTANTS: dict[str, Mutant] = {
         SAME,
         (
             "processors/running.py",
-            "for facts, sign in ((after, 1), (before, -1)):",
-            "for facts, sign in ((after, 1),):",
+            "        for share in before:",
+            "        for share in ():",
         ),
     ),
     "a registration sent again is another": mutant(
         RULES,
         (
             CASE,
-            "old = events[place] if place < len(events) and events[place].identity == event.identity else None",
+            "old = _at(events, place, event.topic, event.record.record_id)",
             "old = None",
         ),
     ),
-    "the revision that arrives last holds": mutant(
-        RULES, (CASE, "event if old is None else latest(old, event)", "event")
-    ),
+    "the revision that arrives last holds": mutant(RULES, (CASE, "new = latest(old, event)", "new = event")),
     "a retraction is ignored": mutant(
         RULES,
         (
             "domain/exits.py",
-            "standing = [event for event in case.events if not event.record.retracted]",
-            "standing = case.events",
+            "        if record.retracted:\n            continue\n",
+            "",
         ),
+    ),
+    "a share is remembered without a condition": mutant(
+        SAME,
+        (
+            SHARES,
+            """own = [f"({asked(measure.where)} and ({', '.join(own)},))"]""",
+            "own = []",
+        ),
+    ),
+    "a share is remembered without what it is broken down by": mutant(
+        SAME, (SHARES, "own += [asked(dimension.of) for dimension in measure.by]", "pass")
     ),
     "a claim never ends": mutant(LIVES, (REFERENCE, " if self.key in named_by(claim)", "")),
     "a reference does not hear that it is no longer named": mutant(
         LIVES,
         (
             CASE,
-            "    touched = sorted({*named_by(new), *(named_by(old) if old else ())})",
+            "    touched = sorted({*named_by(new), *named_by(old)})",
             "    touched = sorted(named_by(new))",
         ),
     ),
     "a partial is added to the one before": mutant(
-        MISHAPS, (TOTALS, "            apply(keeping.tally, dict(before.cells), -1)\n", "")
+        MISHAPS, (KEPT, "            apply(keeping.tally, dict(before.cells), -1)\n", "")
     ),
     "the last partial holds, whoever sent it": mutant(
         PAUSED, ("processors/messages.py", "one if one.version >= other.version else other", "other")
@@ -184,32 +220,71 @@ MUTANTS: dict[str, Mutant] = {
     "a cut does not look at the claims of other cases": mutant(
         CUTS, ("processors/cuts.py", "\n            raise Inexact\n", "\n            pass\n")
     ),
+    # Freshness, and law 3 in the running worker
+    "a partition that was taken over counts as caught up": mutant(
+        f"{FRESH}be_stale_from_a_takeover_until_all_is_read_again",
+        (FRESHNESS, "if not heard.beat.caught_up:", "if False:"),
+    ),
+    "the heartbeats of a paused worker count": mutant(
+        f"{FRESH}not_hear_a_paused_worker_once_another_has_spoken",
+        (FRESHNESS, "beat.epoch < self.heard[place].beat.epoch", "False"),
+    ),
+    "the judge renews its word without having heard itself": mutant(
+        f"{FRESH}let_its_word_expire_while_the_judge_cannot_read",
+        (
+            FRESHNESS,
+            "        if self.turn == self.judged_turn:\n            return None\n",
+            "        self.turn += self.turn == self.judged_turn\n",
+        ),
+    ),
+    "a new judge goes by what was said to the one before": mutant(
+        f"{FRESH}say_nothing_as_a_new_judge_before_everybody_has_been_heard_anew",
+        (FRESHNESS, "if record.offset >= self.first_offset:", "if True:"),
+    ),
+    "a recount does not follow the rows that change": mutant(
+        f"{RECOUNT}find_nothing_while_rows_come_and_change_in_the_middle_of_a_pass",
+        (RECHECK, "if bucket < self.counted:", "if False:"),
+    ),
+    "a figure that a recount has found wrong stays": mutant(
+        f"{RECOUNT}publish_the_right_figures_again_after_a_partition_of_the_cases_went_wrong",
+        (RECHECK, "            await rebuild(running, rows)\n", "            pass\n"),
+    ),
 }
 
 # Of the engine itself, which only a broker can show.
 ON_A_BROKER: dict[str, Mutant] = {
-    "the store loads the last row": mutant(
-        f"{ENGINE}merge_on_load_when_an_older_row_is_last_in_the_changelog",
-        (STORE, "rows[key] = merge(held, row)", "rows[key] = row"),
-    ),
     "the store keeps the rows of revoked partitions": mutant(
         f"{ENGINE}give_a_worker_the_same_partitions_of_everything_and_drop_the_others",
-        (STORE, "        for partition in self.rows.keys() - kept:\n            del self.rows[partition]\n", ""),
+        (STORE, "for partition in self.rows.keys() - kept:", "for partition in ():"),
     ),
     "the worker acknowledges a block before it is handled": mutant(
         f"{ENGINE}stop_with_1_when_a_write_fails_and_handle_the_events_again",
-        (WORKER, ACKNOWLEDGE, ""),
-        (WORKER, HOLD, HOLD + ACKNOWLEDGE),
+        (STAGE, ACKNOWLEDGE, ""),
+        (STAGE, HOLD, HOLD + ACKNOWLEDGE),
     ),
     "the consumer commits what is read and not what is handled": mutant(
         f"{ENGINE}stop_with_1_when_a_write_fails_and_handle_the_events_again",
         (BLOCKS, "for tp, end in self._handled.items() if end", "for tp, end in self._read.items() if end"),
+        (BLOCKS, "for tp, end in self._handled.items() if tp", "for tp, end in self._read.items() if tp"),
+    ),
+    "no heartbeat is sent while the rows load": mutant(
+        f"{ENGINE}stay_in_the_group_while_it_takes_over_for_longer_than_its_session",
+        (THREAD, "        self._ensure_consumer()._coordinator._start_heartbeat_task()\n", ""),
+    ),
+    "a paused worker writes on": mutant(
+        f"{ENGINE}end_itself_after_a_pause_that_outlasts_its_session",
+        (WATCHDOG, "if paused > self.longest_pause_seconds:", "if False:"),
+    ),
+    "what is noted with a commit is not looked at": mutant(
+        f"{ENGINE}notice_that_an_input_was_made_anew",
+        (INPUTS, "made_anew = self.committed is None and read > 0", "made_anew = False"),
     ),
 }
 
 # One of each kind, which `make test` has the time for.
 QUICK = (
     "of a case's rows the last wins on load",
+    "rows that are lost are not missed",
     "the rows of a revoked partition are kept and used again",
     "a block is acknowledged before it is handled",
     "a write is not waited for",
@@ -223,4 +298,6 @@ QUICK = (
     "what has become zero stays as it was",
     "the causes of revisions are dropped",
     "a cut takes in records that lie beyond it",
+    "the judge renews its word without having heard itself",
+    "a figure that a recount has found wrong stays",
 )

@@ -90,3 +90,13 @@ def outcome(outcome_on: str, order_id: str = "o1", **fields: Any) -> Line:
     """Performed, without Frontex."""
     plain = {"order_id": order_id, "performed": True, "outcome_on": outcome_on, "frontex": False}
     return line("kriminalvarden.transport-outcome", order_id, **{**plain, **fields})
+
+
+def feed_status(agency: str, through: str) -> Line:
+    """An agency's word that everything up to then has been sent."""
+    return {
+        "topic": f"{agency}.feed-status.v1",
+        "key": agency,
+        "headers": {"ce_id": "f1", "ce_time": EARLY},
+        "value": {"agency": agency, "through": through},
+    }

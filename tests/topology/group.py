@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from random import Random
 
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Processor
@@ -14,7 +13,6 @@ from utresa.processors import all_processors
 from utresa.testing import Crash, Died, Driver, Item, MemoryEffects, Place
 
 Build = Callable[[], Sequence[Processor]]
-Waiting = tuple[Processor, Place]
 
 
 def build(partitions: int, tick_seconds: float = 1.0) -> Build:
@@ -26,8 +24,8 @@ def build(partitions: int, tick_seconds: float = 1.0) -> Build:
 class Group(Driver):
     """Nothing happens by itself but in `run` and `play`: the test says which block comes next, and who has it."""
 
-    def __init__(self, partitions: int = 1, idle_ticks: int = 0) -> None:
-        super().__init__(build(partitions), partitions, idle_ticks=idle_ticks)
+    def __init__(self, partitions: int = 1, idle_ticks: int = 0, workers: Build | None = None) -> None:
+        super().__init__(workers or build(partitions), partitions, idle_ticks=idle_ticks)
 
     def arrive(self, items: Iterable[Item]) -> None:
         """Messages of agencies, which nobody has read yet."""
@@ -55,7 +53,7 @@ class Group(Driver):
     async def _one(self, processor: Processor, place: Place, records: int | None) -> None:
         first = self._positions.get(place, 0)
         found = self.log.records[place][first : None if records is None else first + records]
-        await processor.on_block(Block(*place, found), MemoryEffects(self))
+        await processor.on_block(Block(*place, found), MemoryEffects(self, place[1]))
         self._positions[place] = first + len(found)
 
     def hand_over(self, stage: str, partition: int = 0) -> None:
@@ -66,38 +64,4 @@ class Group(Driver):
             self._positions[topic, partition] = self.log.committed[topic, partition]
         rows = {spec.name: self.log.load(spec, partition) for spec in processor.tables}
         self._tables.update({(name, partition): held for name, held in rows.items()})
-        processor.assigned(self._takeover(processor, partition, rows))
-
-    def storm(self, items: Iterable[Item], chance: Random) -> None:
-        """Messages come in gulps, blocks of any size between them, mishaps between those; then the rest, in peace."""
-        left = list(items)
-        while left:
-            gulp = chance.randint(1, 6)
-            self.arrive(left[:gulp])
-            del left[:gulp]
-            for _ in range(chance.randint(1, 10)):
-                self._something(chance)
-        self.run()
-
-    def _something(self, chance: Random) -> None:
-        if chance.random() < 0.05:
-            self._mishap(chance)
-        if self._late and chance.random() < 0.15:
-            self.produce(*self._late.pop(0))
-        waiting = self._waiting()
-        if not waiting or chance.random() < 0.1:
-            self.tick()
-            return
-        _, place = chance.choice(waiting)
-        self.block(place[0], chance.randint(1, 9), place[1])
-        if chance.random() < 0.2:
-            self.log.committed.update(self._positions)
-
-    def _mishap(self, chance: Random) -> None:
-        """A partition of one stage goes to another worker: in peace, or since its worker dies, or is paused."""
-        processor, partition = chance.choice(self._processors), chance.randrange(self.log.partitions)
-        topics = [topic for topic in processor.topics if (processor, (topic, partition)) in self._waiting()]
-        if topics and chance.random() < 0.7:
-            crash = Crash(chance.randint(1, 6), chance.choice(("lost", "half", "applied", "late")))
-            self.block(chance.choice(topics), partition=partition, crash=crash)
-        self.hand_over(processor.name, partition)
+        asyncio.run(processor.assigned(self._takeover(processor, partition, rows)))

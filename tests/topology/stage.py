@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count as ticking
 from random import Random
@@ -14,6 +14,8 @@ from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.records import Event
 from utresa.engine.effects import Message, Processor
 from utresa.processors import all_processors
+from utresa.processors.cases import Cases
+from utresa.processors.totals import Totals
 from utresa.recount import Recount, as_json
 from utresa.testing import Commit, Crash, Driver, Duplicate, Item, Rebalance
 from utresa.topics import STATISTICS
@@ -83,10 +85,19 @@ def published(stage: Driver) -> dict[str, bytes]:
     return {(record.key or b"").decode(): record.value or b"" for record in stage.records(STATISTICS.name)}
 
 
-def figures(stage: Driver) -> dict[str, float]:
-    """The published figures that are not zero."""
+def figures(stage: Driver, *, sound: bool = True) -> dict[str, float]:
+    """The published figures that are not zero. `sound`: and the workers have not had to mend any of them."""
+    if sound:
+        assert not any(differences(stage))
     values = {key: float(read_value(value)["value"]) for key, value in published(stage).items()}
     return {key: value for key, value in values.items() if value}
+
+
+def differences(stage: Driver) -> Iterator[int]:
+    """The greatest difference that the workers' own recounts have found, by stage and partition."""
+    for processor in stage._processors:
+        if isinstance(processor, Cases | Totals):
+            yield from processor.recounts.worst.values()
 
 
 def recounted(lines: Iterable[Line], editions: Sequence[Edition] = EDITIONS) -> dict[str, float]:
@@ -117,13 +128,14 @@ def _key(row: Mapping[str, Any]) -> str:
 
 def mixed(histories: Sequence[Sequence[Line]]) -> list[Line]:
     """Several histories as one: their ids kept apart, as if of different people."""
-    return [_renamed(line, str(number)) for number, history in enumerate(histories) for line in history]
+    return [renamed(line, str(number)) for number, history in enumerate(histories) for line in history]
 
 
 _IDS = ("record_id", "case_id", "order_id", "sis_alert_id", "charter_id")
 
 
-def _renamed(line: Line, mark: str) -> Line:
+def renamed(line: Line, mark: str) -> Line:
+    """The line with the mark on every id of its own."""
     if "agency" in line["value"]:
         return line
     value = {

@@ -150,6 +150,18 @@ def test_should_answer_a_replay_again_and_take_no_acceptance_back(revisions: tup
         assert outcomes[0] != "accepted" or outcomes[1] == "accepted"
 
 
+@pytest.mark.parametrize("at", range(1, 9))
+def test_should_answer_a_waiting_record_that_was_passed_by_wherever_the_worker_dies(at: int) -> None:
+    """The row that knows the later revision has forgotten the one before, and no replay could say what became of it."""
+    first = lives.sis_exit("2024-06-01")
+    later = lives.sis_exit("2024-06-02", revision=2, ce_id="e2")
+    run = stage.driver(idle_ticks=5)
+    run.play([*stage.items([first]), Commit()])
+    run.play([*stage.items([later]), Crash(at)])
+    answered = receipts(run, "sis.exit.v1")
+    assert [outcomes[-1] for _, outcomes in sorted(answered.items())] == ["superseded", "waiting"]
+
+
 def receipts(run: Driver, topic: str) -> dict[tuple[int, int], list[str]]:
     """By partition and offset of the topic's records, what was said of them."""
     found = defaultdict(list)

@@ -8,8 +8,8 @@ from random import Random
 import msgspec
 import pytest
 from utresa.engine.blocks import Block
+from utresa.engine.changelog import Row, TableSpec
 from utresa.engine.effects import Effects, Message, Takeover, partition_of
-from utresa.engine.store import Row, TableSpec
 from utresa.testing import Commit, Crash, Driver, Duplicate, Item, Rebalance
 
 IDS = "test.ids.v1"
@@ -41,7 +41,7 @@ class Collect:
         self.tables = (TableSpec("ids", CHANGELOG, msgspec.json.encode, decode, merge),)
         self.rows: dict[int, dict[bytes, Row]] = {}
 
-    def assigned(self, takeover: Takeover) -> None:
+    async def assigned(self, takeover: Takeover) -> None:
         assert takeover.partition not in self.rows
         self.rows[takeover.partition] = takeover.rows["ids"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from random import Random
 from typing import Literal
 
 import pytest
@@ -13,8 +12,6 @@ from utresa.topics import CASE_EVENT, LINK, PARTIAL
 from tests.oracle import lives
 from tests.topology import stage
 from tests.topology.group import Group
-from tests.topology.test_crashes import findings, recounted_findings
-from tests.topology.test_publication import APART, LINES, recounted_at, said, snapshots
 
 Effect = Literal["lost", "half", "applied"]
 LIFE = [lives.decision(), lives.sis_exit("2024-06-01"), lives.left("2024-06-01", None)]
@@ -42,17 +39,3 @@ def test_should_count_a_block_once_that_was_given_up_half_way(topic: str, effect
         if lived:
             break
     assert at > 2
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_should_publish_what_a_recount_gives_though_partitions_change_hands_all_the_time(seed: int) -> None:
-    chance = Random(seed)
-    lines = chance.sample((APART, LINES)[seed % 2], 100)
-    run = Group(partitions=1 + seed % 3, idle_ticks=60)
-    run.storm(stage.items(lines), chance)
-    assert stage.figures(run) == stage.recounted(lines)
-    assert findings(run) == recounted_findings(lines)
-    found = snapshots(run)
-    assert found
-    for snapshot in found:
-        assert said(snapshot) == recounted_at(run, snapshot), (snapshot["edition"], snapshot["year"])

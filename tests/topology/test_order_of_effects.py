@@ -14,8 +14,8 @@ from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.figures import Tally, apply, contributions, published
 from utresa.domain.records import Event
 from utresa.domain.reference import reference_of
+from utresa.engine.changelog import TableSpec
 from utresa.engine.effects import Message
-from utresa.engine.store import TableSpec
 from utresa.processors import correlate
 from utresa.processors.cases import TABLE as CASES
 from utresa.processors.messages import Partial, decode_total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +44,7 @@ def sent(line: stage.Line, ce_time: str = lives.EARLY, headers: Mapping[str, byt
 def in_another_partition(topic: str, message: Message) -> Sent:
     place = message.place(stage.PARTITIONS)
     assert place is not None
-    return topic, dataclasses.replace(message, partition=(place + 1) % stage.PARTITIONS)
+    return topic, replace(message, partition=(place + 1) % stage.PARTITIONS)
 
 
 DECISION, EXIT = lives.decision(), lives.left("2024-06-01")
@@ -107,11 +106,10 @@ def test_should_refuse_the_same_when_the_topics_are_recounted(run: Driver, monke
     async def end_offsets(_address: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         return {(topic, p): len(run.partition(topic, p)) for topic in topics for p in range(stage.PARTITIONS)}
 
-    async def read(_address: str, topics: Iterable[str], take: Callable[[Any], None]) -> None:
-        for topic in topics:
-            for partition in range(stage.PARTITIONS):
-                for one in run.partition(topic, partition):
-                    take(Fetched(topic, partition, one.key, one.value, one.headers, one.offset))
+    async def read(_address: str, _topics: Iterable[str], take: Callable[[Any], None], ends: events.Offsets) -> None:
+        for topic, partition in ends:
+            for one in run.partition(topic, partition):
+                take(Fetched(topic, partition, one.key, one.value, one.headers, one.offset))
 
     monkeypatch.setattr(kafka, "end_offsets", end_offsets)
     monkeypatch.setattr(kafka, "read", read)

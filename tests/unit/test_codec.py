@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import pytest
 from fastavro import schemaless_writer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from utresa import codec
 from utresa.codec import (
     HEADERS,
     LAST_YEAR,
@@ -473,3 +474,25 @@ def _decode_or_refuse(topic: str, key: bytes | None, value: bytes | None, header
     else:
         return
     assert refused.reason in REASONS
+
+
+@settings(max_examples=300)
+@given(
+    day=st.dates(date(1600, 1, 1), date(2400, 1, 1)),
+    second=st.integers(0, 86_399),
+    fraction=st.sampled_from(["", ".5", ".123456", ".1234567890", ".", ".x", ",5"]),
+    offset=st.sampled_from(["Z", "z", "+00:00", "+02:00", "-23:59", "", "ZZ"]),
+    between=st.sampled_from(["T", "t", " "]),
+)
+def test_a_time_is_the_same_instant_looked_up_and_reckoned(
+    day: date, second: int, fraction: str, offset: str, between: str
+) -> None:
+    text = f"{day}{between}{timedelta(seconds=second)!s:0>8}{fraction}{offset}"
+    assert _answer(codec._instant, text.encode()) == _answer(instant, text)
+
+
+def _answer(of: Any, text: Any) -> Any:
+    try:
+        return of(text)
+    except (ValueError, OverflowError):
+        return "none"

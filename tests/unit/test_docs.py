@@ -6,7 +6,7 @@ import ast
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -14,12 +14,15 @@ from typing import Any, get_args
 import pytest
 import typer.main
 from prometheus_client import CollectorRegistry
+from utresa.audit.metrics import AuditMetrics
+from utresa.audit.published import REASONS as AUDIT_REASONS
 from utresa.cli import app
 from utresa.codec import REASONS
 from utresa.domain.findings import CODES
 from utresa.engine import effects, store, worker  # their errors are EngineErrors  # noqa: F401
-from utresa.engine.blocks import EngineError
+from utresa.engine.errors import EngineError
 from utresa.metrics import Metrics
+from utresa.processors import recheck  # the same  # noqa: F401
 from utresa.settings import Settings
 from utresa.topics import TOPICS
 
@@ -137,9 +140,9 @@ def rows(text: str) -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
 
 
-def logged_events() -> Iterator[str]:
-    """The first argument of every `log.…(…)` of the engine, which is a text or one of two."""
-    for path in (ROOT / "streams" / "utresa" / "engine").glob("*.py"):
+def logged_events(files: str) -> Iterator[str]:
+    """The first argument of every `log.…(…)` in the files, which is a text or one of two."""
+    for path in (ROOT / "streams" / "utresa").glob(files):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[event, *_]):
@@ -152,15 +155,17 @@ def errors(kind: type[Exception]) -> Iterator[str]:
         yield from errors(one)
 
 
-def metric_names() -> Iterator[str]:
+def metric_names(of: Callable[[CollectorRegistry], object]) -> Iterator[str]:
     registry = CollectorRegistry()
-    Metrics(registry)
+    of(registry)
     for family in registry.collect():
         yield family.name + ("_total" if family.type == "counter" else "")
 
 
 def test_every_log_event_is_in_the_runbook_and_none_else() -> None:
-    assert rows(section(RUNBOOK, "Log events")) == set(logged_events())
+    assert rows(section(RUNBOOK, "Log events")) == {
+        event for files in ("engine/*.py", "processors/*.py") for event in logged_events(files)
+    }
 
 
 def test_every_error_and_every_reason_of_a_failed_write_is_in_the_runbook_and_none_else() -> None:
@@ -179,7 +184,13 @@ def test_every_finding_is_in_the_runbook_and_none_else() -> None:
 
 
 def test_every_metric_is_in_the_runbook_and_none_else() -> None:
-    assert rows(section(RUNBOOK, "Metrics")) == set(metric_names())
+    assert rows(section(RUNBOOK, "Metrics")) == set(metric_names(Metrics))
+
+
+def test_every_metric_result_and_log_event_of_the_audit_is_in_its_section_and_none_else() -> None:
+    results = {"equal", "different", *AUDIT_REASONS}
+    told = {*metric_names(AuditMetrics), *results, *logged_events("cli/audit.py")}
+    assert rows(section(RUNBOOK, "The audit")) == told
 
 
 def test_every_setting_is_in_the_readme_with_its_default() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, NotEnoughReplicasError
@@ -16,6 +16,13 @@ from utresa.engine.effects import Encoded, Publisher, WriteFailed, murmur2, part
 from utresa.metrics import Metrics
 
 BATCH_BYTES = 1000
+
+
+class Appended(NamedTuple):
+    """What the broker says of a batch: where it begins."""
+
+    partition: int
+    offset: int
 
 
 class Broker:
@@ -32,14 +39,15 @@ class Broker:
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(BATCH_BYTES, 0)
 
-    async def send_batch(self, batch: Any, topic: str, partition: int) -> Awaitable[None]:
+    async def send_batch(self, batch: Any, topic: str, partition: int) -> Awaitable[Appended]:
         assert batch.closed()
+        offset = sum(records for _, place, records in self.batches if place == partition)
         self.batches.append((topic, partition, batch.record_count()))
-        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        acknowledged: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         if self.answer:
             acknowledged.set_exception(self.answer)
         elif not self.silent:
-            acknowledged.set_result(None)
+            acknowledged.set_result(Appended(partition, offset))
         return acknowledged
 
 
@@ -47,9 +55,9 @@ async def _no_ends(_: Sequence[TP]) -> Mapping[TP, int]:
     return {}
 
 
-def publish(broker: Broker, by_partition: Mapping[int, Sequence[Encoded]], metrics: Metrics) -> None:
+def publish(broker: Broker, by_partition: Mapping[int, Sequence[Encoded]], metrics: Metrics) -> dict[int, int]:
     publisher = Publisher(lambda: broker, _no_ends, 0.05, metrics)
-    asyncio.run(publisher.publish("some.topic.v1", by_partition))
+    return asyncio.run(publisher.publish("some.topic.v1", by_partition))
 
 
 def record(value: bytes = b"value") -> Encoded:
@@ -84,7 +92,8 @@ def test_should_refuse_a_partition_that_the_topic_does_not_have() -> None:
 def test_should_fill_batches_and_give_a_large_record_one_of_its_own() -> None:
     broker, metrics = Broker(), Metrics()
     small, large = record(bytes(100)), record(bytes(5 * BATCH_BYTES))
-    publish(broker, {1: [small] * 20, 2: [small, large, small], 3: []}, metrics)
+    ends = publish(broker, {1: [small] * 20, 2: [small, large, small], 3: []}, metrics)
+    assert ends == {1: 20, 2: 3}
     assert sum(records for _, partition, records in broker.batches if partition == 1) == 20
     assert len([records for _, partition, records in broker.batches if partition == 1]) == 3
     assert [records for _, partition, records in broker.batches if partition == 2] == [1, 1, 1]

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 from utresa.domain.case import Case
+from utresa.domain.exits import assess
 from utresa.domain.findings import (
     CODES,
     Finding,
     FindingCode,
     RecordId,
-    due,
     findings,
+    reconcile,
     reference_findings,
 )
 from utresa.domain.records import (
@@ -133,6 +134,10 @@ def found(events: Sequence[Event], clock: date = LONG_AFTER) -> dict[str, tuple[
 def codes(events: Sequence[Event], clock: date = LONG_AFTER) -> list[str]:
     """Of everything that is found, whatever the case."""
     return sorted(one.code for of_key in found(events, clock).values() for one in of_key)
+
+
+def due(case: Case, clock: date) -> date | None:
+    return reconcile(case, assess(case), clock).due
 
 
 def case_of(*events: Event) -> Case:

@@ -55,6 +55,15 @@ def test_every_schema_is_in_the_wheel_byte_for_byte(wheel: zipfile.ZipFile) -> N
         assert wheel.read(str(path.relative_to(source))) == path.read_bytes()
 
 
+def test_the_page_travels_with_its_templates_and_assets(wheel: zipfile.ZipFile) -> None:
+    source = ROOT / "connectors"
+    page = source / "utresa_connectors" / "page"
+    files = [*(page / "templates").iterdir(), *(page / "static").iterdir()]
+    assert {path.suffix for path in files} == {".html", ".css", ".js", ".svg"}
+    for path in files:
+        assert wheel.read(str(path.relative_to(source))) == path.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["pom.xml", "server.properties.template"])
 def test_the_local_broker_travels_with_the_wheel(wheel: zipfile.ZipFile, name: str) -> None:
     assert wheel.read(f"utresa_connectors/local/{name}") == (ROOT / "deploy" / "local" / name).read_bytes()
@@ -87,5 +96,6 @@ def _locked_versions() -> list[tuple[str, str]]:
 
 def _requirements() -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    optional = project["project"]["optional-dependencies"]
+    asked = [project["project"]["dependencies"], *optional.values(), *project["dependency-groups"].values()]
     return [Requirement(entry) for entries in asked for entry in entries if isinstance(entry, str)]

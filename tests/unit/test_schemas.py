@@ -34,6 +34,7 @@ PUBLISHED_IDS = {
     "Revision": 104,
     "Discrepancy": 105,
     "Receipt": 106,
+    "Freshness": 107,
 }
 
 # Contract, section 1. `?` is nullable, `[]` an array, `=false` a default; an enum is written by its name.
@@ -56,7 +57,8 @@ FURTHER_FIELDS = {
     "FeedStatus": "agency:Agency through:timestamp-micros",
 }
 
-# Contract, sections 1 (upper case, and the agencies), 2 (how a measure is made) and 3 (status, outcome).
+# Contract, sections 1 (upper case, and the agencies), 2 (how a measure is made) and 3 (status, outcome); of freshness,
+# deploy/decisions/0021-freshness.md.
 ENUMS = {
     "DecisionKind": "REMOVAL DUBLIN_TRANSFER REFUSAL_OF_ENTRY COURT_EXPULSION",
     "ReturnCloseReason": "OWN_EXIT HANDED_OVER WRITTEN_OFF OTHER",
@@ -71,6 +73,8 @@ ENUMS = {
     "Status": "running provisional final",
     "MeasureKind": "count mean stock distinct",
     "Outcome": "accepted superseded duplicate waiting refused",
+    "Stage": "correlate cases totals",
+    "StaleReason": "taken_over lag silent version",
 }
 
 # Contract, section 4.
@@ -174,6 +178,13 @@ SAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Receipt": (
         {"ce_id": "e1", "topic": "sis.exit.v1", "partition": 0, "offset": 7, "outcome": "waiting"},
         {"outcome": "refused", "reason": "unknown-field"},
+    ),
+    "Freshness": (
+        {"at": INSTANT, "good_for_seconds": 6, "stale": [], "lag_records": 0, "complete_through": []},
+        {
+            "stale": [{"stage": "cases", "partition": 3, "reason": "silent", "since": INSTANT}],
+            "complete_through": [{"agency": "sis", "through": INSTANT}],
+        },
     ),
 }
 

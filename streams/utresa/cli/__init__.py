@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import typer
 
-from utresa.cli import figures, running
+from utresa.cli import audit, dead_letters, figures, page, running
 
 app = typer.Typer(
     help="Utresa follows return cases across their agencies and counts them as the joint annual report does.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for part in (running.app, figures.app):
+for part in (running.app, figures.app, audit.app, page.app):
     app.registered_commands += part.registered_commands
 app.add_typer(running.broker_app, name="broker")
 app.add_typer(running.topics_app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> None:

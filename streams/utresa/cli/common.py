@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from utresa_connectors import events, jsonlines, kafka, local_broker
 
 from utresa.domain.editions import EDITIONS, Edition, edition
 from utresa.domain.records import Event
+from utresa.explain import AuditLog
 from utresa.settings import Settings
 
 out = Console()
@@ -77,6 +79,13 @@ def day_of(text: str | None) -> date | None:
         raise typer.BadParameter(f"{text!r} is not a day: write YYYY-MM-DD") from None
 
 
+def audit_log() -> AuditLog:
+    """Where look-ups of persons' cases are written before they are shown."""
+    path = Settings().audit_log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return AuditLog(path, getpass.getuser())
+
+
 def on_kafka(awaitable: Any) -> Any:
     """Run something on Kafka; what goes wrong there is said in one line."""
     try:
@@ -119,8 +128,12 @@ def _each_of_file(file: Path, take: Callable[[Event], None]) -> bool:
 
 
 def _each_of_topics(take: Callable[[Event], None]) -> bool:
-    """Those refused are told by reason: they lie in the dead letters, and the command has done its work."""
-    refused = on_kafka(events.read(address(Settings()), take))
+    """Those refused lie in the dead letters, and the command has done its work."""
+    tell_refused(on_kafka(events.read(address(Settings()), take)))
+    return False
+
+
+def tell_refused(refused: events.RefusedRecords) -> None:
+    """By topic and reason, how many records were refused."""
     for (topic, reason), number in sorted(refused.items()):
         print(f"{topic}: {number} refused, {reason}", file=sys.stderr)
-    return False

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 from collections.abc import Callable
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
-from utresa_connectors import asking, report, statistics
+from rich.text import Text
+from utresa_connectors import asking, freshness, kafka, recounting, report, statistics
 
 from utresa import compare as comparing
 from utresa import explain as explaining
@@ -24,6 +26,7 @@ from utresa.cli.common import (
     Language,
     LanguageOption,
     address,
+    audit_log,
     day_of,
     each_event,
     edition_of,
@@ -31,9 +34,11 @@ from utresa.cli.common import (
     on_kafka,
     out,
     print_json,
+    tell_refused,
 )
-from utresa.domain.editions import NEWEST
+from utresa.domain.editions import NEWEST, Edition
 from utresa.domain.explain import Why
+from utresa.domain.figures import Figure, Key
 from utresa.domain.records import Event
 from utresa.recount import Recount, as_json
 from utresa.settings import Settings
@@ -59,9 +64,14 @@ def recount(
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
 ) -> None:
     """Every figure again, from the raw records alone."""
-    chosen, count = edition_of(edition_name), Recount(day_of(as_of))
-    bad = each_event(file, count.add)
-    rows = as_json(count.figures([chosen], horizon), [chosen])
+    chosen, day, bad = edition_of(edition_name), day_of(as_of), False
+    if file is None:
+        figures = _recounted(chosen, day, horizon)
+    else:
+        count = Recount(day)
+        bad = each_event(file, count.add)
+        figures = count.figures([chosen], horizon)
+    rows = as_json(figures, [chosen])
     if format is Format.json:
         print_json(rows)
     else:
@@ -75,6 +85,16 @@ def recount(
         raise typer.Exit(1)
 
 
+def _recounted(chosen: Edition, as_of: date | None, horizon: int | None) -> dict[str, dict[Key, Figure]]:
+    """From the topics, by as many processes as that is worth."""
+    try:
+        found = recounting.recount(address(Settings()), [chosen], as_of, horizon)
+    except (kafka.KafkaUnavailable, recounting.ProcessEnded) as error:
+        fail(str(error))
+    tell_refused(found.refused)
+    return found.figures
+
+
 @app.command("report")
 def report_command(
     lang: LanguageOption = Language.sv,
@@ -84,28 +104,38 @@ def report_command(
     compare: Annotated[bool, typer.Option("--compare", help="Beside the printed report; 1 unless all agree.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The report's four tables, from the running topics."""
+    """The report's four tables, from the running topics, and whether they are complete at this moment."""
     chosen, span, where = edition_of(edition_name), _years(years), address(Settings())
 
     def figures(published: dict[str, statistics.Statistic]) -> report.Figures:
         return report.figures_of(published.values(), chosen.name)
 
     if watch:
-        _watch(where, lambda published: report.render(report.fill(figures(published), span), lang.value))
+        _watch(where, lambda published: report.render(report.fill(figures(published), span), lang.value), lang.value)
         return
     found = figures(on_kafka(statistics.current(where)))
+    fresh: freshness.Freshness = on_kafka(freshness.current(where))
     if compare:
         try:
             agrees = report.compare(found).everything.complete
         except report.OtherEdition as error:
             fail(str(error))
         out.print(report.beside(found, lang.value, years=span))
+        out.print(_freshness(fresh, lang.value))
         if not agrees:
             raise typer.Exit(1)
     elif as_json:
-        print_json(report.to_json(report.fill(found, span), lang.value))
+        tables = report.to_json(report.fill(found, span), lang.value)
+        print_json([{**table, "freshness": freshness.to_json(fresh)} for table in tables])
     else:
         out.print(report.render(report.fill(found, span), lang.value))
+        out.print(_freshness(fresh, lang.value))
+
+
+def _freshness(fresh: freshness.Freshness, language: report.Language) -> Text:
+    """In red that the figures are stale, where they are; and how far the agencies' feeds are complete."""
+    stale = (Text(line, "red") for line in freshness.stale_in_words(fresh, language))
+    return Text("\n").join([*stale, Text(freshness.complete_in_words(fresh, language))])
 
 
 def _years(text: str) -> range:
@@ -116,11 +146,11 @@ def _years(text: str) -> range:
         raise typer.BadParameter(f"{text!r} are no years: write 2022-2024 or 2023") from None
 
 
-def _watch(where: str, render: Callable[[dict[str, statistics.Statistic]], Any]) -> None:
+def _watch(where: str, render: Callable[[dict[str, statistics.Statistic]], Any], language: report.Language) -> None:
     async def main() -> None:
         with Live(console=out, auto_refresh=False) as live:
-            async for published in statistics.live(where):
-                live.update(render(published), refresh=True)
+            async for published, fresh in freshness.with_figures(where):
+                live.update(Group(render(published), _freshness(fresh, language)), refresh=True)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell has it ignored, in the background
     try:
@@ -143,7 +173,7 @@ def explain(
 
     Asks the running workers; with a FILE or --offline, the raw records. Each look-up goes into the audit log.
     """
-    audit = _audit()
+    audit = audit_log()
     try:
         if file is not None or offline:
             count = Recount()
@@ -157,12 +187,6 @@ def explain(
         print_json(explaining.as_json(answer))
     else:
         out.print(explaining.tree(answer, None if everything else explaining.CASES_SHOWN, lang.value))
-
-
-def _audit() -> explaining.AuditLog:
-    path = Settings().audit_log
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return explaining.AuditLog(path, getpass.getuser())
 
 
 def _ask(what: str, edition_name: str, audit: explaining.AuditLog) -> explaining.Explanation | Why:

@@ -39,11 +39,13 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the synthesised history.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=4, help="How many workers.")] = 2,
     lang: LanguageOption = Language.sv,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the live page beside it.")] = True,
 ) -> None:
     """A Kafka, workers, three years of events, and the report's tables beside the printed ones."""
     from utresa.demo import Demo
 
-    raise typer.Exit(Demo(Settings(), seed=seed, workers=workers, language=lang.value, stay=not exit).run(out, err))
+    run = Demo(Settings(), seed=seed, workers=workers, language=lang.value, stay=not exit, page=page)
+    raise typer.Exit(run.run(out, err))
 
 
 @app.command()
@@ -53,6 +55,7 @@ def worker() -> None:
     from utresa.engine.worker import EngineSettings, run
     from utresa.metrics import Metrics
     from utresa.processors import all_processors
+    from utresa.processors.freshness import HEARTBEAT_SECONDS
 
     settings = Settings()
     logs.configure(settings.log_level)
@@ -61,11 +64,20 @@ def worker() -> None:
         group=settings.group,
         partitions=settings.partitions,
         data_dir=settings.data_dir,
+        session_seconds=settings.session_seconds,
+        stall_seconds=settings.stall_seconds,
         metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
     )
-    processors = all_processors(settings.partitions, cut_interval_seconds=settings.cut_seconds)
-    raise typer.Exit(run(processors, engine, Metrics()))
+    metrics = Metrics()
+    processors = all_processors(
+        settings.partitions,
+        cut_interval_seconds=settings.cut_seconds,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        stale_lag=settings.stale_lag,
+        metrics=metrics,
+    )
+    raise typer.Exit(run(processors, engine, metrics))
 
 
 @app.command()

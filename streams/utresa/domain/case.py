@@ -12,11 +12,10 @@ import msgspec
 from utresa.domain.records import Event, Outcome, latest, outcome
 from utresa.domain.reference import Reference, merge_references, named_by
 
-_identity = attrgetter("identity")
 _key = attrgetter("key")
 
 
-class Case(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Case(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """One row of the table `cases`. `events` and `references` are sorted, so equal cases have equal bytes.
 
     `as_of` is the greatest revised_on that the case has seen, in whatever revision.
@@ -44,15 +43,20 @@ class Taken(NamedTuple):
 def take(case: Case, event: Event) -> Taken:
     """Take one event in. The case is the same object when the event changes nothing."""
     events = case.events
-    place = bisect_left(events, event.identity, key=_identity)
-    old = events[place] if place < len(events) and events[place].identity == event.identity else None
-    new = event if old is None else latest(old, event)
+    place = _place(events, event.topic, event.record.record_id)
+    old = _at(events, place, event.topic, event.record.record_id)
     as_of = max(case.as_of, event.record.revised_on)
+    if old is None:
+        after = (*events[:place], event, *events[place:])
+        named = named_by(event)
+        touched = sorted({*named}) if named else []
+        return Taken(Case(case.case_id, after, case.references, as_of), "accepted", event, touched)
+    new = latest(old, event)
     if new == old:
         kept = case if as_of == case.as_of else Case(case.case_id, events, case.references, as_of)
         return Taken(kept, outcome(old, event), new, [])
-    after = (*events[:place], new, *events[place + (old is not None) :])
-    touched = sorted({*named_by(new), *(named_by(old) if old else ())})
+    after = (*events[:place], new, *events[place + 1 :])
+    touched = sorted({*named_by(new), *named_by(old)})
     return Taken(Case(case.case_id, after, case.references, as_of), outcome(old, event), new, touched)
 
 
@@ -63,10 +67,24 @@ def with_event(case: Case, event: Event) -> Case:
 
 def held(case: Case, identity: tuple[str, str]) -> Event | None:
     """The revision that the case holds of a registration."""
-    place = bisect_left(case.events, identity, key=_identity)
-    if place < len(case.events) and case.events[place].identity == identity:
-        return case.events[place]
-    return None
+    return _at(case.events, _place(case.events, *identity), *identity)
+
+
+def _place(events: tuple[Event, ...], topic: str, record_id: str) -> int:
+    """Where a registration is, or would be; a case has a handful."""
+    place = 0
+    for one in events:
+        if one.topic >= topic and (one.topic > topic or one.record.record_id >= record_id):
+            break
+        place += 1
+    return place
+
+
+def _at(events: tuple[Event, ...], place: int, topic: str, record_id: str) -> Event | None:
+    if place == len(events):
+        return None
+    found = events[place]
+    return found if found.record.record_id == record_id and found.topic == topic else None
 
 
 def with_reference(case: Case, reference: Reference) -> Case:

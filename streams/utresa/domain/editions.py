@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from operator import attrgetter
 from typing import Any, Literal
 
 from utresa.domain.exits import MIGRATIONSVERKET, POLISEN, Considered, Exit, Facts, handover_reason
@@ -76,16 +77,26 @@ class Edition:
         object.__setattr__(self, "counting", counting)
 
 
-def _lower(attribute: str) -> Callable[[Facts, Item], str | None]:
-    def of(_: Facts, item: Item) -> str | None:
-        value = getattr(item, attribute)
-        return None if value is None else value.lower()
+class Said:
+    """What is said in so many words: `item.authority`, `facts.decision.home_country`; of an enum, in lower case."""
 
-    return of
+    def __init__(self, where: str, *, lower: bool = False) -> None:
+        self.where = where
+        self._of_item = where.startswith("item.")
+        self._get = attrgetter(where.partition(".")[2])
+        self._lower = lower
+
+    def __call__(self, facts: Facts, item: Item) -> object:
+        value = self._get(item if self._of_item else facts)
+        return value.lower() if self._lower and value is not None else value
 
 
-def _plain(attribute: str) -> Callable[[Facts, Item], object]:
-    return lambda _, item: getattr(item, attribute)
+def _item(attribute: str) -> Said:
+    return Said(f"item.{attribute}")
+
+
+def _enum(attribute: str) -> Said:
+    return Said(f"item.{attribute}", lower=True)
 
 
 # Dimensions
@@ -95,33 +106,31 @@ KIND_VALUES = ("removal", "dublin", "refusal", "court_expulsion", "police_dublin
 BASIS_VALUES = ("handover", "own_decision", "re_encounter", "court_expulsion")
 HANDOVER_REASONS = ("absconded", "coercion")
 
-KIND = Dimension("kind", KIND_VALUES, lambda facts, _: facts.kind)
-AUTHORITY = Dimension("authority", AGENCY_VALUES, _plain("authority"))
-REGISTERED_BY = Dimension("registered_by", AGENCY_VALUES, _plain("registered_by"))
-DESTINATION = Dimension(
-    "destination", ("eu_country", "home_country", "unknown", "third_country"), _plain("destination")
-)
-MANNER = Dimension("manner", ("by_police", "own_exit", "unknown"), _lower("manner"))
-COUNTRY = Dimension("country", (), _plain("country"))
-HOME_COUNTRY = Dimension("country", (), lambda facts, _: facts.decision.home_country)
+KIND = Dimension("kind", KIND_VALUES, Said("facts.kind"))
+AUTHORITY = Dimension("authority", AGENCY_VALUES, _item("authority"))
+REGISTERED_BY = Dimension("registered_by", AGENCY_VALUES, _item("registered_by"))
+DESTINATION = Dimension("destination", ("eu_country", "home_country", "unknown", "third_country"), _item("destination"))
+MANNER = Dimension("manner", ("by_police", "own_exit", "unknown"), _enum("manner"))
+COUNTRY = Dimension("country", (), _item("country"))
+HOME_COUNTRY = Dimension("country", (), Said("facts.decision.home_country"))
 DECIDED_COUNTRY = Dimension(
     "country",
     (),
     lambda facts, _: next(iter(facts.decision.destination_countries), facts.decision.home_country),
 )
 MONTH = Dimension("month", tuple(f"{month:02}" for month in range(1, 13)), lambda _, item: f"{item.exit_on.month:02}")
-BASIS = Dimension("basis", BASIS_VALUES, _lower("basis"))
-AREA = Dimension("area", ("schengen", "territory", "outside", "unknown"), _plain("area"))
+BASIS = Dimension("basis", BASIS_VALUES, _enum("basis"))
+AREA = Dimension("area", ("schengen", "territory", "outside", "unknown"), _item("area"))
 FRONTEX = Dimension("frontex", ("true", "false"), lambda _, item: str(item.frontex).lower())
 RETURN_REASON = Dimension(
-    "reason", ("own_exit", "handed_over", "written_off", "other", "unknown"), _lower("close_reason")
+    "reason", ("own_exit", "handed_over", "written_off", "other", "unknown"), _enum("close_reason")
 )
 ENFORCEMENT_REASON = Dimension(
     "reason",
     ("exit", "permit_granted", "dublin_deadline_expired", "prescribed", "other", "unknown"),
-    _lower("close_reason"),
+    _enum("close_reason"),
 )
-HANDOVER_REASON = Dimension("reason", HANDOVER_REASONS, _lower("reason"))
+HANDOVER_REASON = Dimension("reason", HANDOVER_REASONS, _enum("reason"))
 RECEIVED_REASON = Dimension(
     "reason",
     (*HANDOVER_REASONS, "unknown"),
@@ -138,9 +147,9 @@ FAILURE_REASON = Dimension(
         "other",
         "unknown",
     ),
-    lambda _, order: None if order.outcome.reason is None else order.outcome.reason.lower(),
+    _enum("outcome.reason"),
 )
-OUTCOME_AREA = Dimension("area", AREA.values, lambda _, order: order.outcome.area)
+OUTCOME_AREA = Dimension("area", AREA.values, _item("outcome.area"))
 
 
 # Conditions

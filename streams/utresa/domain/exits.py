@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date
+
+import msgspec
 
 from utresa.domain.case import Case
 from utresa.domain.records import (
@@ -36,10 +37,13 @@ KINDS = {
     },
 }
 MIGRATIONSVERKET, POLISEN = "migrationsverket", "polisen"
+REGISTERED_BY = {
+    "migrationsverket.exit-registration.v1": MIGRATIONSVERKET,
+    "polisen.exit-registration.v1": POLISEN,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True, gc=False):
     """One exit registration, judged. `episode` is the day on which its episode began."""
 
     record_id: str
@@ -62,8 +66,7 @@ class Exit:
         return not self.in_accordance, self.exit_on, self.registered_by, self.record_id
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(msgspec.Struct, frozen=True, gc=False):
     """The outcome that holds for one order_id. `record_id` is the outcome's."""
 
     order_id: str
@@ -77,8 +80,7 @@ class Transport:
     frontex: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """One travel order and its outcome. Reading: of several with one order_id each has the outcome, since "each is an
     order" (small print); the transport is one."""
 
@@ -88,8 +90,7 @@ class Order:
     outcome: Transport | None
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct, gc=False):
     """A case with a decision, judged by every rule that the editions share.
 
     `transports` are those performed, `sis_exits` those that left Schengen, `episodes` the days on which they begin.
@@ -98,45 +99,59 @@ class Facts:
     case_id: str
     kind: str
     decision: Decision
-    exits: list[Exit] = field(default_factory=list)
-    return_cases: list[ReturnCase] = field(default_factory=list)
-    handovers: list[CaseHandover] = field(default_factory=list)
-    enforcement_cases: list[EnforcementCase] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    transports: list[Transport] = field(default_factory=list)
-    decisions: list[Event] = field(default_factory=list)
-    sis_exits: list[SisExit] = field(default_factory=list)
-    episodes: list[date] = field(default_factory=list)
+    decisions: list[Event]
+    return_cases: list[ReturnCase]
+    handovers: list[CaseHandover]
+    enforcement_cases: list[EnforcementCase]
+    episodes: list[date]
+    exits: list[Exit] = []
+    orders: list[Order] = []
+    transports: list[Transport] = []
+    sis_exits: list[SisExit] = []
 
 
 def assess(case: Case) -> Facts | None:
     """The case's facts; None without a decision: then the case counts towards nothing yet, and waits."""
-    standing = [event for event in case.events if not event.record.retracted]
-    deciding = the_decision(standing)
+    decisions: list[Event] = []
+    registrations: list[Event] = []
+    return_cases: list[ReturnCase] = []
+    handovers: list[CaseHandover] = []
+    enforcement_cases: list[EnforcementCase] = []
+    orders: list[TravelOrder] = []
+    for event in case.events:
+        record = event.record
+        if record.retracted:
+            continue
+        if isinstance(record, Decision):
+            decisions.append(event)
+        elif isinstance(record, ReturnCase):
+            return_cases.append(record)
+        elif isinstance(record, EnforcementCase):
+            enforcement_cases.append(record)
+        elif isinstance(record, ExitRegistration):
+            registrations.append(event)
+        elif isinstance(record, CaseHandover):
+            handovers.append(record)
+        elif isinstance(record, TravelOrder):
+            orders.append(record)
+    deciding = decisions[0] if len(decisions) == 1 else the_decision(decisions)
     if deciding is None:
         return None
     decision = deciding.record
     assert isinstance(decision, Decision)
-    facts = Facts(case.case_id, KINDS[deciding.topic][decision.kind], decision)
-    registrations: list[Event] = []
-    orders: list[TravelOrder] = []
-    for event in standing:
-        match event.record:
-            case ExitRegistration():
-                registrations.append(event)
-            case ReturnCase() as return_case:
-                facts.return_cases.append(return_case)
-            case CaseHandover() as handover:
-                facts.handovers.append(handover)
-            case EnforcementCase() as enforcement_case:
-                facts.enforcement_cases.append(enforcement_case)
-            case TravelOrder() as order:
-                orders.append(order)
-            case Decision():
-                facts.decisions.append(event)
-    referred = list(records_of(case))
-    facts.sis_exits = [record for record in referred if isinstance(record, SisExit) and record.left_schengen]
-    facts.episodes = episode_starts(decision, facts.enforcement_cases)
+    facts = Facts(
+        case.case_id,
+        KINDS[deciding.topic][decision.kind],
+        decision,
+        decisions,
+        return_cases,
+        handovers,
+        enforcement_cases,
+        episode_starts(decision, enforcement_cases),
+    )
+    referred = list(records_of(case)) if case.references else []
+    if referred:
+        facts.sis_exits = [record for record in referred if isinstance(record, SisExit) and record.left_schengen]
     if registrations:
         facts.exits = judge(registrations, facts)
     if orders:
@@ -180,13 +195,13 @@ def episode_starts(decision: Decision, enforcement_cases: Iterable[EnforcementCa
     Reading: should someone be registered as met again before the decision, the episodes still are the distinct
     days in order; the contract numbers them by time ("the latest episode begun on or before exit_on").
     """
-    met_again = {one.opened_on for one in enforcement_cases if one.basis == "RE_ENCOUNTER"}
-    return sorted(met_again | {decision.decided_on})
+    met_again = [one.opened_on for one in enforcement_cases if one.basis == "RE_ENCOUNTER"]
+    return sorted({decision.decided_on, *met_again}) if met_again else [decision.decided_on]
 
 
 def episode_of(day: date, starts: list[date]) -> date:
     """The latest episode begun on or before the day; before the first, the first."""
-    return starts[max(0, bisect_right(starts, day) - 1)]
+    return starts[max(0, bisect_right(starts, day) - 1)] if len(starts) > 1 else starts[0]
 
 
 # Exits
@@ -194,15 +209,15 @@ def episode_of(day: date, starts: list[date]) -> date:
 
 def judge(registrations: Iterable[Event], facts: Facts) -> list[Exit]:
     """Every exit registration of the case with its episode, class, accordance and authority."""
-    confirmed = {episode_of(sis.exit_on, facts.episodes) for sis in facts.sis_exits}
+    confirmed = [episode_of(sis.exit_on, facts.episodes) for sis in facts.sis_exits] if facts.sis_exits else []
     police_since = taken_over_on(facts)
     return [_judged(event, facts, confirmed, police_since) for event in registrations]
 
 
-def _judged(event: Event, facts: Facts, confirmed: set[date], police_since: date) -> Exit:
+def _judged(event: Event, facts: Facts, confirmed: Sequence[date], police_since: date) -> Exit:
     record = event.record
     assert isinstance(record, ExitRegistration)
-    registered_by = event.topic.partition(".")[0]
+    registered_by = REGISTERED_BY[event.topic]
     episode = episode_of(record.exit_on, facts.episodes)
     return Exit(
         record_id=record.record_id,
@@ -252,9 +267,11 @@ def enforceable(record: ExitRegistration, decision: Decision) -> bool:
 
 def taken_over_on(facts: Facts) -> date:
     """The first day of a handover or an enforcement case, in whatever episode; from then the Police enforce."""
+    if not facts.handovers and not facts.enforcement_cases:
+        return date.max
     days = [handover.handed_over_on for handover in facts.handovers]
     days += [enforcement_case.opened_on for enforcement_case in facts.enforcement_cases]
-    return min(days, default=date.max)
+    return min(days)
 
 
 def enforcing_authority(record: ExitRegistration, kind: str, registered_by: str, police_since: date) -> str:
@@ -291,8 +308,10 @@ def counted_exits(facts: Facts, episodes: dict[date, list[Exit]]) -> list[Exit]:
     counted = []
     for registrations in episodes.values():
         seen = [one for one in registrations if not one.tax_agency_indicated]
-        first = min(seen, key=lambda one: one.preference, default=None)
-        if first is not None and (first.in_accordance or facts.kind != "removal"):
+        if not seen:
+            continue
+        first = seen[0] if len(seen) == 1 else min(seen, key=lambda one: one.preference)
+        if first.in_accordance or facts.kind != "removal":
             counted.append(first)
     return counted
 
@@ -302,7 +321,7 @@ def tax_agency_indicated(facts: Facts, episodes: dict[date, list[Exit]]) -> list
 
     Reading: of several on the earliest day the Migration Agency's stands for the episode, then the smaller record_id.
     """
-    if facts.kind not in ("removal", "dublin"):
+    if facts.kind not in ("removal", "dublin") or not any(one.tax_agency_indicated for one in facts.exits):
         return []
     return [
         min(registrations, key=lambda one: (one.exit_on, one.registered_by, one.record_id))

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -164,32 +164,38 @@ class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.code, self.records
 
 
-def findings(case: Case, clock: date) -> tuple[Finding, ...]:
-    """The findings of a case, sorted; `clock` is as-of, the greatest revised_on applied."""
-    return findings_of(case, assess(case), clock)
+class Reconciled(NamedTuple):
+    """What is found in a case, sorted, and the next day on which more is by the passing of time alone; none goes by it.
+    `by_time`: whether something of it is of that kind, found already or still waiting."""
+
+    findings: tuple[Finding, ...]
+    due: date | None
+    by_time: bool
 
 
-def findings_of(case: Case, facts: Facts | None, clock: date) -> tuple[Finding, ...]:
-    """The same for a case that is assessed already."""
+def reconcile(case: Case, facts: Facts | None, clock: date) -> Reconciled:
+    """What is found in a case, and when more will be; `clock` is as-of, the greatest revised_on applied.
+
+    `facts` are the case's, if it has a decision. A day that no calendar has is never due.
+    """
     known = facts or _undecided(case)
-    found = [*_of_authorities(case, known), *_of_references(case)]
-    found += [finding for day, finding in _by_time(case, known) if clock - day >= WAIT]
-    if facts is None:
-        found += _decision_missing(case)
-    else:
-        found += _decided(facts)
-    return tuple(sorted(found, key=lambda one: one.place)) if len(found) > 1 else tuple(found)
+    found = _decided(facts) if facts is not None else _decision_missing(case)
+    if known.handovers:
+        found += _of_authorities(case, known)
+    if case.references:
+        found += _of_references(case)
+    timed = list(_by_time(case, known)) if known.orders else []
+    found += [finding for day, finding in timed if clock - day >= WAIT]
+    waiting = [day for day, _ in timed if clock - day < WAIT]
+    due = min(waiting) + WAIT if waiting and min(waiting) <= date.max - WAIT else None
+    if len(found) > 1:
+        found.sort(key=lambda one: one.place)
+    return Reconciled(tuple(found), due, bool(timed))
 
 
-def due(case: Case, clock: date) -> date | None:
-    """The next day after `clock` on which a finding of the case comes by the passing of time alone; none goes by it."""
-    return due_of(case, assess(case), clock)
-
-
-def due_of(case: Case, facts: Facts | None, clock: date) -> date | None:
-    """The same for a case that is assessed already. A day that no calendar has is never due."""
-    waiting = [day for day, _ in _by_time(case, facts or _undecided(case)) if clock - day < WAIT]
-    return min(waiting) + WAIT if waiting and min(waiting) <= date.max - WAIT else None
+def findings(case: Case, clock: date) -> tuple[Finding, ...]:
+    """The findings of a case, sorted, at the clock."""
+    return reconcile(case, assess(case), clock).findings
 
 
 def reference_findings(reference: Reference) -> tuple[Finding, ...]:
@@ -221,17 +227,14 @@ def _undecided(case: Case) -> _Undecided:
     return _Undecided([handover for _, handover in _records(case, CaseHandover)], orders, transports)
 
 
-def _decision_missing(case: Case) -> Iterator[Finding]:
+def _decision_missing(case: Case) -> list[Finding]:
     """Reading: a case of which every registration is retracted was "never registered", and misses nothing."""
-    if _standing(case.events):
-        yield Finding("decision-missing")
+    return [Finding("decision-missing")] if _standing(case.events) else []
 
 
 def _of_authorities(case: Case, known: Facts | _Undecided) -> Iterator[Finding]:
     """Reading: `enforcing_authority` is the field as registered, whatever the kind; the handover is a CaseHandover,
     in whatever episode; and "after" is on or after its day, as for the enforcing authority in section 2."""
-    if not known.handovers:
-        return
     handed_over_on = min(handover.handed_over_on for handover in known.handovers)
     for topic, record in _exits(case):
         if record.enforcing_authority == "MIGRATIONSVERKET" and handed_over_on <= record.exit_on:
@@ -272,22 +275,25 @@ def _of_references(case: Case) -> Iterator[Finding]:
 # What asks for the decision
 
 
-def _decided(facts: Facts) -> Iterator[Finding]:
+def _decided(facts: Facts) -> list[Finding]:
+    found: list[Finding] = []
     if len(facts.decisions) > 1:
-        yield Finding("decision-repeated", None, _ids(facts.decisions))
+        found.append(Finding("decision-repeated", None, _ids(facts.decisions)))
     episodes: dict[date, list[Exit]] = {}
     for one in facts.exits:
         if not one.tax_agency_indicated:
             episodes.setdefault(one.episode, []).append(one)
-            yield from _of_exit(one)
+            found += _of_exit(one)
     for episode, exits in episodes.items():
         if len(exits) > 1:
-            yield from _of_several(episode, exits)
+            found += _of_several(episode, exits)
         if facts.kind == "removal" and all(one.registered_by == POLISEN for one in exits):
-            yield Finding("exit-missing-at-migrationsverket", episode, _exit_ids(exits))
+            found.append(Finding("exit-missing-at-migrationsverket", episode, _exit_ids(exits)))
     if facts.sis_exits:
-        yield from _unregistered(facts, episodes)
-    yield from _closed_without_exit(facts, episodes)
+        found += _unregistered(facts, episodes)
+    if facts.enforcement_cases:
+        found += _closed_without_exit(facts, episodes)
+    return found
 
 
 def _of_exit(one: Exit) -> Iterator[Finding]:

@@ -41,8 +41,11 @@ FailureReason = Literal[
 ]
 
 
-class Registration(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What every record but FeedStatus starts with: it makes corrections and late registrations ordinary."""
+class Registration(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """What every record but FeedStatus starts with: it makes corrections and late registrations ordinary.
+
+    A row that a newer version wrote, with a field more, is not read, rather than read and kept without it.
+    """
 
     record_id: str
     revision: Long
@@ -148,7 +151,7 @@ ReferenceRecord = TransportOutcome | SisExit
 Record = CaseRecord | ReferenceRecord
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """One revision of one registration as it arrived: its topic, when and as what it was sent, and the record.
 
     `ce_time` is the instant in nanoseconds since 1970-01-01T00:00Z, `offset` the place in its topic's partition

@@ -17,7 +17,7 @@ from utresa.domain.records import Decision, Event, SisExit, TransportOutcome, Tr
 ALERT, ORDER = "alert", "order"
 
 
-class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """The state of one alert or order. `claims` are the decisions or orders that name it or once did."""
 
     kind: str
@@ -50,11 +50,10 @@ class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def named_by(event: Event) -> tuple[tuple[str, str], ...]:
     """The keys of the references that a decision or an order names; a retracted one names none."""
     record = event.record
-    if record.retracted:
-        return ()
     if isinstance(record, Decision):
-        return tuple((ALERT, alert) for alert in record.sis_alert_ids)
-    if isinstance(record, TravelOrder):
+        alerts = () if record.retracted else record.sis_alert_ids
+        return tuple([(ALERT, alert) for alert in alerts]) if alerts else ()
+    if isinstance(record, TravelOrder) and not record.retracted:
         return ((ORDER, record.order_id),)
     return ()
 

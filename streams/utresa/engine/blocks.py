@@ -20,33 +20,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import aiokafka
-from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from utresa import logs
+from utresa.engine import failpoints
+from utresa.engine.clients import DurableProducer
+from utresa.engine.errors import EngineError
+from utresa.engine.inputs import Standing, is_compacted
+from utresa.engine.thread import BlockConsumerThread
 
 log = logs.logger("blocks")
 
-SESSION_TIMEOUT_SECONDS = 10.0
-HEARTBEAT_SECONDS = 2.0
 COMMIT_INTERVAL_SECONDS = 1.0
-# How long the others wait, in a rebalance, for a worker that is finishing its block or loading its rows.
-REBALANCE_TIMEOUT_SECONDS = 60.0
-# A fetch that the broker holds open keeps aiokafka from asking for partitions drained meanwhile, so it may
-# not be long: 50 ms is 20 requests a second when idle. (Faust has 1.5 s.)
-FETCH_WAIT_SECONDS = 0.05
-METADATA_RETRY_SECONDS = 0.5
-# At most one such piece per partition lies fetched and unread: about 3 500 records of 300 bytes.
-PARTITION_FETCH_BYTES = 1 << 20
-FETCH_BYTES = 16 << 20
-
-
-class EngineError(Exception):
-    """Why the engine stopped. Its text names topics, partitions and offsets, never keys or values."""
+# Of a worker without partitions, between two looks whether it has got some.
+REST_SECONDS = 0.2
 
 
 class BlockSkipped(EngineError):
@@ -89,85 +79,8 @@ class BlockMessage(ConsumerMessage):
         self.block = Block(tp.topic, tp.partition, records)
         self.first = first
         self.end = last.offset + 1
+        self.missing = self.end - first - len(records)
         self.placement = placement
-
-
-class BlockConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with our settings, and commits that may fail without ending the worker."""
-
-    consumer: BlockConsumer
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        # Faust's assignor, whatever tables there are: it gives a worker the same partitions of every topic.
-        self._assignor = self.app.assignor
-        conf = self.app.conf
-        consumer = aiokafka.AIOKafkaConsumer(
-            client_id=conf.broker_client_id,
-            group_id=conf.id,
-            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[self._assignor],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_poll_records=self.consumer.max_block_records,
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-            fetch_max_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
-            session_timeout_ms=int(SESSION_TIMEOUT_SECONDS * 1000),
-            heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
-            rebalance_timeout_ms=int(REBALANCE_TIMEOUT_SECONDS * 1000),
-        )
-        pace_metadata(consumer._client)
-        return consumer
-
-    async def place(self) -> dict[TP, int]:
-        """Seek every input partition to its committed offset, or to its beginning, and say where that is.
-
-        Faust's seek leaves a partition without a commit wherever it was, and so loses what was dropped.
-        """
-        return dict(await self.call_thread(self._place))
-
-    async def _place(self) -> dict[TP, int]:
-        consumer = self._ensure_consumer()
-        changelogs = {tp for tp in consumer.assignment() if tp.topic in self.app.tables.changelog_topics}
-        consumer.pause(*changelogs)  # the stores load them by themselves
-        inputs = sorted(consumer.assignment() - changelogs)
-        committed = await asyncio.gather(*(consumer.committed(tp) for tp in inputs))
-        offsets = {tp: offset or 0 for tp, offset in zip(inputs, committed, strict=True)}
-        beginning = [tp for tp, offset in offsets.items() if not offset]
-        if beginning:
-            await consumer.seek_to_beginning(*beginning)
-        for tp in offsets.keys() - set(beginning):
-            consumer.seek(tp, offsets[tp])
-        return {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-
-    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
-        """Faust prints the traceback, exception text and all; the app logs the failure."""
-
-    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
-        """The next offset of each partition, as the broker now has it."""
-        return dict(await self.call_thread(self._ends, tps))
-
-    async def _ends(self, tps: Collection[TP]) -> dict[TP, int]:
-        found = await self._ensure_consumer().end_offsets([driver.ensure_aiokafka_TP(tp) for tp in tps])
-        return {TP(tp.topic, tp.partition): offset for tp, offset in found.items()}
-
-    async def committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
-        """Where the group will read on; 0 where nothing is committed."""
-        return dict(await self.call_thread(self._committed_offsets, tps))
-
-    async def _committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
-        consumer = self._ensure_consumer()
-        found = await asyncio.gather(*(consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps))
-        return {tp: offset or 0 for tp, offset in zip(tps, found, strict=True)}
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        try:
-            await self._ensure_consumer().commit({TopicPartition(*tp): end for tp, end in offsets.items()})
-        except KafkaError as error:
-            self.consumer.commit_failed(error)
-            return False
-        return True
 
 
 class BlockConsumer(driver.Consumer):
@@ -212,7 +125,7 @@ class BlockConsumer(driver.Consumer):
     async def _place(self) -> None:
         placement = self._placement
         try:
-            offsets = await self._thread.place()
+            offsets = await self._thread.place(self._committed)
         except IllegalStateError:  # a rebalance has taken a partition meanwhile; the next one ends this
             await self.sleep(0.05)
             return
@@ -233,17 +146,32 @@ class BlockConsumer(driver.Consumer):
     async def _fetch(self) -> Mapping[TP, Sequence[Any]]:
         active = frozenset(self._get_active_partitions() & self._read.keys())
         if not active:  # more workers than partitions; and aiokafka takes an empty set for all of them
-            await self.sleep(0.05)
+            await self._thread.rest(REST_SECONDS)
             return {}
-        return await self._thread.getmany(set(active), timeout=1.0)
+        try:
+            return await self._thread.getmany(set(active), timeout=1.0)
+        except OffsetOutOfRangeError:
+            self._reading = False  # placing anew says what is lost
+            return {}
 
     async def _deliver(self, tp: TP, records: Sequence[Any], generation: int) -> None:
         message = BlockMessage(tp, records, self._read[tp], self._placement, generation)
+        if message.missing:
+            self._note_gap(message)
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
         if self.suspend_flow.is_set():  # a rebalance began, and the block may not have reached the agent
             self._reading = False
         else:
             self._read[tp] = message.end
+
+    def _note_gap(self, message: BlockMessage) -> None:
+        """Offsets without a record: ends of transactions, records compacted away, or records that are lost."""
+        self.transport.on_gap(message.topic, message.missing)
+        if not is_compacted(message.topic):
+            log.warning(
+                "input-gap", topic=message.topic, partition=message.partition,
+                first=message.first, end=message.end, missing=message.missing,
+            )  # fmt: skip
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets; the reading loop does it, before its next fetch."""
@@ -303,15 +231,27 @@ class BlockConsumer(driver.Consumer):
         """The next offset of each partition, as the broker now has it."""
         return await self._thread.ends(tps)
 
-    async def committed_offsets(self, tps: Collection[TP]) -> dict[TP, int]:
-        """Where the group will read on; 0 where nothing is committed."""
-        return await self._thread.committed_offsets(tps)
+    async def standings(self, tps: Collection[TP]) -> dict[TP, Standing]:
+        """Where the group reads on in each partition, and what the broker has of it."""
+        return await self._thread.standings(tps)
+
+    async def confirm(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit these offsets anew. False when the group does not count this worker in any more.
+
+        After it, whoever takes the partitions over does so later than what this worker did before.
+        """
+        self._handled, self._committed = dict(offsets), dict(offsets)
+        return await self._thread.confirm(offsets)
+
+    def handled(self, tp: TP) -> int:
+        """Every offset below it is handled."""
+        return self._handled.get(tp, 0)
 
     def lag(self, tp: TP) -> int | None:
         """Records after the last acknowledged one; None until the broker has said where it ends."""
         try:
             end = self._thread.highwater(tp)
-        except IllegalStateError:
+        except (IllegalStateError, AssertionError):  # as aiokafka says that a rebalance has just taken the partition
             return None
         return None if end is None else max(end - self._handled.get(tp, end), 0)
 
@@ -323,9 +263,15 @@ class BlockConsumer(driver.Consumer):
         Faust's commit does nothing when another is under way, and so could leave out the last blocks.
         """
         async with self._commit_lock:
-            offsets = {tp: end for tp, end in self._handled.items() if end > self._committed[tp]}
-            if not offsets or not await self._commit(offsets):
+            moved = {tp.partition for tp, end in self._handled.items() if end > self._committed[tp]}
+            if not moved:
                 return False
+            # Of a partition number all topics, so that the note of each knows of the others.
+            offsets = {tp: end for tp, end in self._handled.items() if tp.partition in moved}
+            failpoints.reached("before-commit")
+            if not await self._commit(offsets):
+                return False
+            failpoints.reached("after-commit")
             self._committed.update(offsets)
             return True
 
@@ -343,38 +289,12 @@ class BlockConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let go: Faust waits for the blocks in hand and commits, then the partitions are not ours."""
+        if revoked:
+            failpoints.reached("on-revoke")
         await super().on_partitions_revoked(revoked)
         self._placement += 1
         self._reading = False
         self._handled.clear()
-
-
-class DurableProducer(driver.Producer):
-    """Faust's producer, idempotent and acknowledged by all replicas also without transactions."""
-
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
-
-    def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
-        producer = super()._new_producer(transactional_id)
-        pace_metadata(producer.client)
-        return producer
-
-
-def pace_metadata(client: Any) -> None:
-    """Let aiokafka's client wait after it could not get metadata.
-
-    It asks again at once, and so takes a whole core, and two log lines each time, for as long as the broker is away.
-    """
-    update = client._metadata_update
-
-    async def paced(*args: Any) -> bool:
-        updated: bool = await update(*args)
-        if not updated:
-            await asyncio.sleep(METADATA_RETRY_SECONDS)
-        return updated
-
-    client._metadata_update = paced
 
 
 class BlockTransport(driver.Transport):
@@ -388,3 +308,10 @@ class BlockTransport(driver.Transport):
 
     def on_commit_failed(self) -> None:
         """Called for every commit that failed."""
+
+    def on_gap(self, topic: str, missing: int) -> None:
+        """Called for every block before or in which offsets have no record."""
+
+    def note(self, tp: TP) -> str:
+        """What to note with a commit of this partition."""
+        return ""

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.types import TP
 
-from utresa.engine.blocks import Block, EngineError
-from utresa.engine.store import Row, RowStore, TableSpec
+from utresa.engine import failpoints
+from utresa.engine.blocks import Block
+from utresa.engine.changelog import Row, TableSpec
+from utresa.engine.errors import EngineError
+from utresa.engine.store import RowStore
 from utresa.metrics import Metrics
+from utresa.topics import PARTIAL
 
 Headers = Sequence[tuple[str, bytes]]
 FailureReason = Literal["timeout", "record-too-large", "unknown-partition", "refused-by-broker"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A record to send. Without a partition, murmur2 of the partition key, else of the key, chooses it, as Kafka's
     clients do."""
 
@@ -91,6 +95,10 @@ class Effects(Protocol):
     async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
         """Where the topics now end: by topic and partition, the next offset."""
 
+    def lag(self, topics: Iterable[str]) -> int:
+        """Records of these of the processor's topics, in this partition, not acknowledged yet, as far as the broker
+        has told."""
+
 
 class Processor(Protocol):
     """One stage: reads topics, keeps tables, all with the same number of partitions."""
@@ -102,8 +110,8 @@ class Processor(Protocol):
     @property
     def tables(self) -> tuple[TableSpec, ...]: ...
 
-    def assigned(self, takeover: Takeover) -> None:
-        """A partition is ours. Comes before its first block."""
+    async def assigned(self, takeover: Takeover) -> None:
+        """A partition is ours. Returns before its first block; gives way to the event loop now and then."""
 
     def revoked(self, partition: int) -> None:
         """The partition is no longer ours, or is about to be assigned anew with rows loaded again."""
@@ -119,12 +127,21 @@ class BlockEffects:
     """The effects of one block on the broker, refused once its partition is no longer this worker's."""
 
     def __init__(
-        self, publisher: Publisher, stores: Mapping[str, RowStore], partition: int, owned: Callable[[], bool]
+        self,
+        publisher: Publisher,
+        stores: Mapping[str, RowStore],
+        partition: int,
+        owned: Callable[[], bool],
+        lag: Callable[[Iterable[str]], int],
+        points: Collection[failpoints.Point] = (),
     ) -> None:
+        """`points` are the failpoints that lie ahead."""
         self._publisher = publisher
         self._stores = stores
         self._partition = partition
         self._owned = owned
+        self._ahead = set(points)
+        self.lag = lag
 
     async def write(self, table: str, partition: int, rows: Mapping[bytes, Row]) -> None:
         store = self._stores[table]
@@ -133,9 +150,12 @@ class BlockEffects:
             raise PartitionLost(f"table {table} does not hold partition {partition}")
         encode = store.spec.encode
         encoded: list[Encoded] = [(key, encode(row), []) for key, row in rows.items()]
-        await self._publish(store.spec.topic, {partition: encoded})
+        self._ahead.discard("letters-sent")
+        ends = await self._publish(store.spec.topic, {partition: encoded}, self._rows_on_the_way)
         held.update(rows)
+        store.wrote(ends)
         self._publisher.metrics.table_rows.labels(table, partition).set(len(held))
+        self._pass("rows-written")
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
         partitions = await self._publisher.partitions_of(topic)
@@ -145,6 +165,9 @@ class BlockEffects:
             where = self._partition % partitions if place is None else place
             by_partition[where].append((message.key, message.value, list(message.headers)))
         await self._publish(topic, by_partition)
+        self._pass("letters-sent")
+        if topic == PARTIAL.name:
+            self._pass("partial-sent")
 
     async def send_all(self, by_topic: Mapping[str, Sequence[Message]]) -> None:
         await asyncio.gather(*(self.send(topic, messages) for topic, messages in by_topic.items() if messages))
@@ -152,10 +175,24 @@ class BlockEffects:
     async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
         return await self._publisher.ends_of(topics)
 
-    async def _publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
+    async def _publish(
+        self, topic: str, by_partition: Mapping[int, Sequence[Encoded]], on_the_way: OnTheWay | None = None
+    ) -> dict[int, int]:
         self._require_owned()
-        await self._publisher.publish(topic, by_partition)
+        self._pass("after-fold")
+        ends = await self._publisher.publish(topic, by_partition, on_the_way)
         self._require_owned()  # lest the processor carry on with a partition given to it anew
+        return ends
+
+    def _pass(self, point: failpoints.Point) -> None:
+        if point in self._ahead:
+            self._ahead.discard(point)
+            failpoints.reached(point)
+
+    async def _rows_on_the_way(self) -> None:
+        if "rows-sent" in self._ahead:
+            self._ahead.discard("rows-sent")
+            await failpoints.reached_on_the_way("rows-sent")
 
     def _require_owned(self) -> None:
         if not self._owned():
@@ -164,6 +201,8 @@ class BlockEffects:
 
 # Key, value, and headers in a list, since aiokafka takes no other sequence.
 Encoded = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+# What is done between handing records to the producer and waiting for the broker.
+OnTheWay = Callable[[], Awaitable[None]]
 
 
 class Publisher:
@@ -179,11 +218,14 @@ class Publisher:
         self._producer = producer
         self._ends = ends
         self._timeout_seconds = timeout_seconds
+        self._partitions: dict[str, int] = {}
         self.metrics = metrics
 
     async def partitions_of(self, topic: str) -> int:
-        """How many partitions a topic has. Raises WriteFailed."""
-        return len(await self._or_fail(topic, self._producer().partitions_for(topic)))
+        """How many partitions a topic has, which never changes. Raises WriteFailed."""
+        if topic not in self._partitions:
+            self._partitions[topic] = len(await self._or_fail(topic, self._producer().partitions_for(topic)))
+        return self._partitions[topic]
 
     async def ends_of(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
         """By topic and partition, the next offset. Raises WriteFailed."""
@@ -193,23 +235,38 @@ class Publisher:
             found[tp.topic][tp.partition] = offset
         return found
 
-    async def publish(self, topic: str, by_partition: Mapping[int, Sequence[Encoded]]) -> None:
-        """Append, in order within a partition. Returns when the broker has everything. Raises WriteFailed."""
+    async def publish(
+        self, topic: str, by_partition: Mapping[int, Sequence[Encoded]], on_the_way: OnTheWay | None = None
+    ) -> dict[int, int]:
+        """Append, in order within a partition. Returns when the broker has everything: by partition, the offset after.
+
+        Raises WriteFailed.
+        """
+        if not any(by_partition.values()):
+            return {}
         started = perf_counter()
         partitions = await self.partitions_of(topic)
         if unknown := [partition for partition in by_partition if not 0 <= partition < partitions]:
             raise self._failed(topic, "unknown-partition", f"{unknown} of {partitions}")
-        appends = [self._append(topic, partition, records) for partition, records in by_partition.items()]
-        await self._or_fail(topic, asyncio.gather(*appends))
+        ends: dict[int, int] = await self._or_fail(topic, self._append(topic, by_partition, on_the_way))
         self.metrics.write_seconds.labels(topic).observe(perf_counter() - started)
         self.metrics.output_records.labels(topic).inc(sum(map(len, by_partition.values())))
+        return ends
 
-    async def _append(self, topic: str, partition: int, records: Sequence[Encoded]) -> None:
+    async def _append(
+        self, topic: str, by_partition: Mapping[int, Sequence[Encoded]], on_the_way: OnTheWay | None
+    ) -> dict[int, int]:
         producer = self._producer()
-        acknowledged = [
-            await producer.send_batch(batch, topic, partition=partition) for batch in _batches(producer, records)
+        sent = [
+            (batch.record_count(), await producer.send_batch(batch, topic, partition=partition))
+            for partition, records in by_partition.items()
+            for batch in _batches(producer, records)
         ]
-        await asyncio.gather(*acknowledged)
+        if on_the_way is not None:
+            await on_the_way()
+        acknowledged = await asyncio.gather(*(future for _, future in sent))
+        # In order, so of each partition its last batch stays.
+        return {one.partition: one.offset + count for one, (count, _) in zip(acknowledged, sent, strict=True)}
 
     async def _or_fail(self, topic: str, work: Any) -> Any:
         try:

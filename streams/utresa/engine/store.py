@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.stores.base import Store
 from faust.tables.manager import TableManager
@@ -28,59 +26,17 @@ from faust.types import TP
 from mode import Service
 
 from utresa import logs
-from utresa.engine.blocks import BlockConsumer, EngineError, pace_metadata
+from utresa.engine import changelog
+from utresa.engine.blocks import BlockConsumer
+from utresa.engine.changelog import Loaded, LoadFailed, Row, TableSpec
+from utresa.engine.errors import EngineError
 from utresa.metrics import Metrics
 
 log = logs.logger("store")
 
-Row = Any  # what a processor keeps under a key; the engine never looks inside
-
-# A step of 20 000 records holds the loop for a tenth of a second; four pieces of 4 MiB keep it fed.
-LOAD_STEP_RECORDS = 20_000
-LOAD_FETCH_BYTES = 4 << 20
-LOAD_POLL_MS = 200
-# Of a changelog, the record that holds the epoch of the partition's owner; no row has this key.
-EPOCH_KEY = b"\0epoch"
-EPOCH_BYTES = 8
-
-
-class LoadFailed(EngineError):
-    """A table could not be loaded from its changelog, so nothing may be answered from it."""
-
-
-class ChangelogMissing(LoadFailed):
-    """The changelog topic does not exist: run `utresa topics apply`."""
-
-
-class ChangelogUndecodable(LoadFailed):
-    """A changelog record that the table's decoder refuses, or that has no key."""
-
 
 class LoadTimeout(LoadFailed):
     """The end of the changelog was not reached within `load_timeout_seconds`."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableSpec:
-    """A table: its changelog topic, how a row is written and read, and the merge of two rows of one key.
-
-    `merge` must be commutative, associative and idempotent.
-    """
-
-    name: str
-    topic: str
-    encode: Callable[[Row], bytes]
-    decode: Callable[[bytes, bytes], Row]
-    merge: Callable[[Row, Row], Row]
-
-
-@dataclass(slots=True)
-class Loaded:
-    """What one load has read of a table."""
-
-    records: int = 0
-    merged: int = 0
-    tombstones: int = 0
 
 
 class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean per-key access, which there is none of
@@ -90,7 +46,8 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
         super().__init__("rows://", table.app, table, table_name=table.name)
         self.spec = table.spec
         self.rows: dict[int, dict[bytes, Row]] = {}
-        self.epochs: dict[int, int] = {}
+        self.loaded: dict[int, Loaded] = {}
+        self.ends: dict[int, int] = {}  # of the changelog, as far as is known; what is written moves it
         self._generation = -1
 
     async def on_rebalance(
@@ -108,7 +65,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
             kept = (mine & self.rows.keys()) - set(in_hand)
         self._generation = generation_id
         for partition in self.rows.keys() - kept:
-            del self.rows[partition]
+            del self.rows[partition], self.loaded[partition], self.ends[partition]
         if mine - kept:
             await self._load(sorted(mine - kept))
 
@@ -118,83 +75,42 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
         try:
             async with asyncio.timeout(table.load_timeout_seconds):
                 with _without_cyclic_gc():
-                    loaded = await self._read_changelog(partitions, table.bootstrap_servers)
+                    loaded = await self._read_changelog(partitions)
         except TimeoutError:
             raise LoadTimeout(f"{self.spec.topic} {partitions}: {table.load_timeout_seconds} s") from None
         except KafkaError as error:
             raise LoadFailed(f"{self.spec.topic} {partitions}: {type(error).__name__}") from error
-        seconds = perf_counter() - started
-        self._report(table.metrics, partitions, loaded, seconds)
+        self.hold(loaded)
+        self._report(table.metrics, loaded, perf_counter() - started)
 
-    async def _read_changelog(self, partitions: list[int], bootstrap_servers: str) -> Loaded:
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=LOAD_FETCH_BYTES,
-            fetch_max_wait_ms=50,
-        )
-        pace_metadata(reader._client)
-        await reader.start()
-        try:
-            pending = [TopicPartition(self.spec.topic, partition) for partition in partitions]
-            if self.spec.topic not in await reader.topics():
-                raise ChangelogMissing(f"{self.spec.topic} does not exist: run `utresa topics apply`")
-            reader.assign(pending)
-            return await self._read_to_end(reader, pending)
-        finally:
-            await reader.stop()
+    async def _read_changelog(self, partitions: list[int]) -> dict[int, Loaded]:
+        bootstrap_servers = cast(RowTable, self.table).bootstrap_servers
+        return await changelog.read(self.spec, partitions, bootstrap_servers, lambda: self.app.should_stop)
 
-    async def _read_to_end(self, reader: AIOKafkaConsumer, pending: list[TopicPartition]) -> Loaded:
-        loaded = Loaded()
-        rows: dict[int, dict[bytes, Row]] = {tp.partition: {} for tp in pending}
-        self.epochs.update(dict.fromkeys(rows, 0))
-        end = await reader.end_offsets(pending)
-        await reader.seek_to_beginning(*pending)
-        while pending := [tp for tp in pending if await reader.position(tp) < end[tp]]:
-            if self.app.should_stop:
-                raise LoadFailed(f"{self.spec.topic}: the worker is stopping")
-            fetched = await reader.getmany(*pending, timeout_ms=LOAD_POLL_MS, max_records=LOAD_STEP_RECORDS)
-            for tp, records in fetched.items():
-                self._merge(tp.partition, rows[tp.partition], records, loaded)
-        self.rows.update(rows)
-        return loaded
+    def hold(self, loaded: Mapping[int, Loaded]) -> None:
+        """Have these partitions, as they were loaded."""
+        self.loaded.update(loaded)
+        self.rows.update({partition: one.rows for partition, one in loaded.items()})
+        self.ends.update({partition: one.end for partition, one in loaded.items()})
 
-    def _merge(self, partition: int, rows: dict[bytes, Row], records: list[Any], loaded: Loaded) -> None:
-        decode, merge = self.spec.decode, self.spec.merge
-        loaded.records += len(records)
-        for record in records:
-            key, value = record.key, record.value
-            if value is None:  # rows are never deleted: someone else's tombstone may not remove what is known
-                loaded.tombstones += 1
-                continue
-            if key == EPOCH_KEY and len(value) == EPOCH_BYTES:
-                self.epochs[partition] = max(self.epochs[partition], int.from_bytes(value, "big"))
-                continue
-            try:
-                row = decode(key, value)
-                held = rows.get(key)
-                if held is None:
-                    rows[key] = row
-                else:
-                    rows[key] = merge(held, row)
-                    loaded.merged += 1
-            except Exception as error:  # whatever a decoder raises; its text may quote the row
-                where = f"{record.topic}/{record.partition} offset {record.offset}"
-                raise ChangelogUndecodable(f"{where}: {type(error).__name__}") from None
+    def wrote(self, ends: Mapping[int, int]) -> None:
+        """The changelog of these partitions now reaches to there."""
+        for partition, end in ends.items():
+            self.ends[partition] = max(end, self.ends.get(partition, 0))
 
-    def _report(self, metrics: Metrics, partitions: list[int], loaded: Loaded, seconds: float) -> None:
-        name = self.spec.name
-        for partition in partitions:
-            metrics.table_rows.labels(name, partition).set(len(self.rows[partition]))
+    def _report(self, metrics: Metrics, loaded: Mapping[int, Loaded], seconds: float) -> None:
+        name, all_loaded = self.spec.name, loaded.values()
+        for partition, one in loaded.items():
+            metrics.table_rows.labels(name, partition).set(len(one.rows))
+        records, merged = sum(one.records for one in all_loaded), sum(one.merged for one in all_loaded)
+        tombstones = sum(len(one.tombstones) for one in all_loaded)
         metrics.load_seconds.labels(name).observe(seconds)
-        metrics.load_records.labels(name).inc(loaded.records)
-        metrics.merged_on_load.labels(name).inc(loaded.merged)
-        metrics.tombstones_on_load.labels(name).inc(loaded.tombstones)
+        metrics.load_records.labels(name).inc(records)
+        metrics.merged_on_load.labels(name).inc(merged)
+        metrics.tombstones_on_load.labels(name).inc(tombstones)
         log.info(
-            "rows-loaded", table=name, partitions=partitions, rows=sum(len(self.rows[p]) for p in partitions),
-            records=loaded.records, merged=loaded.merged, tombstones=loaded.tombstones,
-            seconds=round(seconds, 3),
+            "rows-loaded", table=name, partitions=sorted(loaded), rows=sum(len(one.rows) for one in all_loaded),
+            records=records, merged=merged, tombstones=tombstones, seconds=round(seconds, 3),
         )  # fmt: skip
 
     # -- what Faust's recovery and backup would ask of a store
@@ -252,8 +168,8 @@ class Resumption(Recovery):
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        await self.app.take_over(assigned)  # type: ignore[attr-defined]
-        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        if await self.app.take_over(assigned):  # type: ignore[attr-defined]
+            await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task
     async def _restart_recovery(self) -> None:

@@ -22,15 +22,19 @@ from datetime import date
 import msgspec
 
 from utresa.domain.case import Case, merge, take, with_reference
-from utresa.domain.editions import EDITIONS, Edition
+from utresa.domain.editions import Edition
+from utresa.domain.exits import assess
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
+from utresa.engine.changelog import TableSpec
 from utresa.engine.effects import Effects, Message, Takeover
-from utresa.engine.store import TableSpec
+from utresa.engine.pieces import pieces
 from utresa.explain import Ask, answers
+from utresa.metrics import Metrics
 from utresa.processors.cuts import Inexact, Journal, check_claims
-from utresa.processors.intake import Outbox, Position, accepted, add_receipt, internal, post, to_totals
+from utresa.processors.freshness import Pulse
+from utresa.processors.intake import Outbox, Position, accepted, add_receipt, post, to_totals, told
 from utresa.processors.messages import (
     CaseMark,
     Cause,
@@ -47,8 +51,20 @@ from utresa.processors.messages import (
     decode_case_message,
     encode,
 )
+from utresa.processors.recheck import Recheck, Recounts
 from utresa.processors.reconciliation import Reconciliation
-from utresa.processors.running import Change, Definitions, Place, Running, Step, add, facts_of
+from utresa.processors.running import (
+    Change,
+    Definitions,
+    Moved,
+    Place,
+    Running,
+    Shares,
+    Step,
+    add,
+    change,
+    difference,
+)
 from utresa.topics import ANSWER, CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL, QUESTION
 
 _decode_ask = msgspec.msgpack.Decoder(Ask).decode
@@ -69,7 +85,7 @@ class Folded:
     """What a block does: the rows it changes, step by step, and what has to be said because of it."""
 
     rows: dict[bytes, Case] = field(default_factory=dict)
-    steps: dict[bytes, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    steps: list[tuple[bytes, Step]] = field(default_factory=list)
     touched: set[bytes] = field(default_factory=set)
     news: list[tuple[bytes, Reference]] = field(default_factory=list)
     control: list[tuple[int, CutRequest | ReferenceMark | Clock]] = field(default_factory=list)
@@ -82,15 +98,14 @@ class Folded:
         self.touched.add(key)
         if after is not before:
             self.rows[key] = after
-            self.steps[key].append(Step(event, before, after))
+            self.steps.append((key, Step(event, before, after)))
 
 
 def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
     """The block's records into the rows. Pure: `rows` stays as it is."""
     folded = Folded()
     if block.topic == CASE_EVENT.name:
-        for _, value, offset in internal(block):
-            message = decode_case_message(value)
+        for _, message, offset in told(block, decode_case_message):
             if isinstance(message, News):
                 _hear(folded, rows, message)
             else:
@@ -124,16 +139,31 @@ def _link(kind: str, reference: str, case: Case, claim: Event) -> Message:
 class Keeping:
     """What the processor holds of one partition."""
 
-    def __init__(self, takeover: Takeover, definitions: Definitions, partitions: int) -> None:
-        """Rebuilt from the rows."""
+    @classmethod
+    async def rebuilt(cls, takeover: Takeover, definitions: Definitions, partitions: int) -> Keeping:
+        """From the rows, perhaps a million of them."""
+        as_of = date.min
+        async for cases in pieces(takeover.rows[TABLE.name].values()):
+            as_of = max(as_of, *(case.as_of for case in cases))
+        keeping = cls(takeover, definitions, partitions, as_of)
+        async for rows in pieces(keeping.rows.items()):
+            assessed = [(key, case, assess(case)) for key, case in rows]
+            keeping.running.include((key, facts) for key, _, facts in assessed)
+            for key, case, facts in assessed:
+                keeping.reconciliation.include(key, case, facts)
+            keeping.recheck.include(key for key, _ in rows)
+        return keeping
+
+    def __init__(self, takeover: Takeover, definitions: Definitions, partitions: int, as_of: date) -> None:
+        """As of that day, without figures and findings yet."""
         self.rows: dict[bytes, Case] = takeover.rows[TABLE.name]
         self.partition = takeover.partition
         self.partitions = partitions
         self.definitions = definitions
-        self.running = Running(definitions, self.rows.values())
-        as_of = max((case.as_of for case in self.rows.values()), default=date.min)
+        self.running = Running(definitions)
+        self.recheck = Recheck()
         self.position = Position(Cases.name, takeover, as_of)
-        self.reconciliation = Reconciliation(self.rows.values(), as_of)
+        self.reconciliation = Reconciliation(as_of)
         self.last_cut = -1
         self.journal: Journal | None = None
         self.shared: set[bytes] = set()  # rows that have heard of another case's claim since the last cut
@@ -148,29 +178,33 @@ class Keeping:
             for answer in answers(self.rows, ask, self.partition, self.reconciliation.clock.year):
                 yield Message(ask.id.encode(), encode(answer))
 
-    def change(self, folded: Folded, outbox: Outbox, *, sure: bool) -> Change:
+    def change(self, folded: Folded, outbox: Outbox, *, sure: bool) -> tuple[dict[bytes, Shares], Moved]:
         """What the block changes in the figures, with the causes where a published year moves, and in the findings.
 
-        Each case is assessed once as it was and once as it is. Until it is `sure` what has been said of a case (an
-        earlier owner may have said what it found by a row that it never wrote) its findings are said anyhow.
+        Each case is assessed once, as it is now; what it was is known. Until it is `sure` what has been said of a case
+        (an earlier owner may have said what it found by a row that it never wrote) its findings are said anyhow.
         """
-        total: Change = {}
+        shares: dict[bytes, Shares] = {}
+        total: Moved = {}
         causes: dict[Place, list[Cause]] = defaultdict(list)
-        for key, after in folded.rows.items():
-            before = self.rows.get(key)
-            was, now = facts_of(before), facts_of(after)
-            change = self.definitions.difference(was, now)
-            add(total, change)
-            for place, cause in self.definitions.causes(folded.steps[key], change, self.position.version):
-                causes[place].append(cause)
-            self.reconciliation.compare(key, (before, was), (after, now), outbox)
+        late = self.definitions.late(folded.steps)
+        for key, case in folded.rows.items():
+            facts = assess(case)
+            shares[key] = self.definitions.shares(facts)
+            moved = difference(self.running.of(key), shares[key])
+            add(total, moved)
+            self.recheck.note(key, key not in self.rows, moved)
+            if key in late:
+                for place, cause in self.definitions.causes(late[key], moved, self.position.version):
+                    causes[place].append(cause)
+            self.reconciliation.compare(key, case, facts, outbox)
         for key in sorted(folded.touched) if not sure else ():
-            self.reconciliation.say(key, folded.rows.get(key) or self.rows.get(key), outbox)
+            self.reconciliation.say(key, outbox)
         for (edition, year), found in causes.items():
             for start in range(0, len(found), CAUSES_A_MESSAGE):
                 some = Causes(self.partition, edition, year, found[start : start + CAUSES_A_MESSAGE])
                 post(outbox, PARTIAL.name, [to_totals(some, edition)])
-        return total
+        return shares, total
 
     def note(self, folded: Folded) -> None:
         """For a cut that is under way: how the rows are before they change, and the news."""
@@ -235,10 +269,10 @@ class Keeping:
         for key in self.shared:
             for reference in self.rows[key].references:
                 check_claims(reference, key.decode(), cut, self.partitions)
-        total: Change = {}
+        total: Moved = {}
         for key, then in journal.rows_at(cut, self.partitions).items():
-            add(total, self.definitions.difference(facts_of(self.rows[key]), facts_of(then)))
-        return {place: cells for place, cells in total.items() if any(cells.values())}
+            add(total, difference(self.running.of(key), self.definitions.shares_of(then)))
+        return change(total)
 
 
 class Cases:
@@ -248,19 +282,22 @@ class Cases:
     topics = (*INPUTS, CASE_EVENT.name, QUESTION.name)
     tables = (TABLE,)
 
-    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse, metrics: Metrics) -> None:
         """Counts for these editions."""
         self.partitions = partitions
         self.definitions = Definitions(editions)
+        self.pulse = pulse
+        self.recounts = Recounts(self.name, metrics)
         self.keeping: dict[int, Keeping] = {}
 
-    def assigned(self, takeover: Takeover) -> None:
+    async def assigned(self, takeover: Takeover) -> None:
         """A partition is ours: its figures are rebuilt from its rows."""
-        self.keeping[takeover.partition] = Keeping(takeover, self.definitions, self.partitions)
+        self.keeping[takeover.partition] = await Keeping.rebuilt(takeover, self.definitions, self.partitions)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's: nothing of it stays."""
         del self.keeping[partition]
+        self.recounts.forget(partition)
 
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Fold, say what a replay could not, write, say what rests on the rows (see above)."""
@@ -273,11 +310,11 @@ class Cases:
         before, after = folded.letters, folded.receipts
         sure = keeping.position.caught_up
         keeping.position.advance(block, folded.as_of)
-        change = keeping.change(folded, before, sure=sure)
+        shares, moved = keeping.change(folded, before, sure=sure)
         keeping.note(folded)
 
         await effects.send_all(before)
-        keeping.running.add(change)
+        keeping.running.add(shares, moved)
         await effects.write(TABLE.name, block.partition, folded.rows)
         self._say(keeping, block, folded, after)
         await effects.send_all(after)
@@ -295,5 +332,26 @@ class Cases:
                 case Clock(as_of):
                     keeping.reconciliation.advance(keeping.rows, as_of, outbox)
 
+    def _first_words(self, keeping: Keeping) -> Outbox:
+        outbox: Outbox = {}
+        keeping.partials(outbox)
+        keeping.position.report(outbox, self.definitions.editions, keeping.running.years())
+        return outbox
+
     async def on_tick(self, partition: int, effects: Effects) -> None:
-        """Nothing happens here by the passing of time."""
+        """Where no block has come since the takeover, say what the rows say.
+
+        Say that the partition is alive, and go on recounting its figures; say them anew where they were wrong."""
+        keeping = self.keeping[partition]
+        if keeping.rows and not keeping.position.blocks:  # an edition that the owner before did not know waits for it
+            keeping.position.blocks = 1
+            await effects.send_all(self._first_words(keeping))
+        await self.pulse.beat(keeping.position, effects)
+        wrong = await keeping.recheck.step(keeping.running, keeping.rows)
+        if wrong is not None:
+            self.recounts.ended(partition, wrong)
+        if wrong:
+            outbox: Outbox = {}
+            keeping.position.blocks += 1  # what was said before under this version was wrong
+            keeping.partials(outbox)
+            await effects.send_all(outbox)

@@ -1,7 +1,8 @@
 """correlate: SIS exits and transport outcomes find their case, in either order, waiting as long as it takes.
 
-Order of effects (law 4): dead letters, findings and the news to the cases first, since a replay would find nothing new
-to tell; then the rows; then receipts, progress and marks, which are said again after a crash.
+Order of effects (law 4): dead letters, findings, the news to the cases, and that a record which waited has been passed
+by, first, since a replay would find nothing new to tell; then the rows; then receipts, progress and marks, which are
+said again after a crash.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from datetime import date
 
 import msgspec
 
-from utresa.domain.editions import EDITIONS, Edition
+from utresa.domain.editions import Edition
 from utresa.domain.findings import reference_findings
 from utresa.domain.records import Event, outcome
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
+from utresa.engine.changelog import TableSpec
 from utresa.engine.effects import Effects, Message, Takeover, partition_of
-from utresa.engine.store import TableSpec
+from utresa.engine.pieces import pieces
 from utresa.processors.cuts import Marks
-from utresa.processors.intake import Outbox, Position, accepted, add_receipt, internal, post
+from utresa.processors.freshness import Pulse
+from utresa.processors.intake import Outbox, Position, accepted, add_receipt, post, told
 from utresa.processors.messages import CaseMark, Link, News, decode_reference_message, encode
 from utresa.processors.reconciliation import discrepancy
 from utresa.topics import CASE_EVENT, DISCREPANCY, LINK, REFERENCE_INPUTS, REFERENCES_CHANGELOG
@@ -60,8 +63,7 @@ def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) ->
     """The block's claims, or its records, into the references. Pure: `rows` stays as it is."""
     done = Correlated()
     if block.topic == LINK.name:
-        for _, value, _offset in internal(block):
-            message = decode_reference_message(value)
+        for _, message, _offset in told(block, decode_reference_message):
             if isinstance(message, CaseMark):
                 done.marks.append(message)
             else:
@@ -69,7 +71,7 @@ def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) ->
         return done
     for _, event, _ in accepted(block, (), partitions, done.before, done.receipts):
         assert isinstance(event, Event)
-        _arrive(done, rows, event, block.partition)
+        _arrive(done, rows, event, block)
         done.as_of = max(done.as_of, event.record.revised_on)
     return done
 
@@ -86,7 +88,8 @@ def _claim(done: Correlated, rows: Mapping[bytes, Reference], link: Link, partit
             add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "accepted")
 
 
-def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, partition: int) -> None:
+def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, block: Block) -> None:
+    partition = block.partition
     named = reference_of(event)
     assert named is not None
     key = "/".join(named).encode()
@@ -96,7 +99,9 @@ def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, par
     held = next((one for one in before.events if one.identity == event.identity), None)
     became = outcome(held, event)
     if held is not None and before.owner is None and held not in after.events:
-        add_receipt(done.receipts, held.topic, partition, held.offset, held.ce_id, "superseded")
+        # The row will have forgotten it, and a replay can say this only of what comes again with it.
+        outbox = done.before if held.offset < block.records[0].offset else done.receipts
+        add_receipt(outbox, held.topic, partition, held.offset, held.ce_id, "superseded")
     stands = any((one.identity, one.offset) == (event.identity, event.offset) for one in after.events)
     if became == "accepted" and after.owner is None and not stands:
         became = "superseded"  # it comes again, and another revision had passed it by while it waited
@@ -141,18 +146,21 @@ class Correlate:
     topics = (*INPUTS, LINK.name)
     tables = (TABLE,)
 
-    def __init__(self, partitions: int, editions: Sequence[Edition] = EDITIONS) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse) -> None:
         """The editions are those whose totals hear of the progress."""
         self.partitions = partitions
         self.editions = editions
+        self.pulse = pulse
         self.rows: dict[int, dict[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
         self.marks: dict[int, Marks] = {}
 
-    def assigned(self, takeover: Takeover) -> None:
+    async def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
         references: dict[bytes, Reference] = takeover.rows[TABLE.name]
-        as_of = max((reference.as_of for reference in references.values()), default=date.min)
+        as_of = date.min
+        async for some in pieces(references.values()):
+            as_of = max(as_of, *(reference.as_of for reference in some))
         self.rows[takeover.partition] = references
         self.positions[takeover.partition] = Position(self.name, takeover, as_of)
         self.marks[takeover.partition] = Marks()
@@ -190,4 +198,5 @@ class Correlate:
             post(done.receipts, CASE_EVENT.name, (Message(key, encode(mine), partition=place) for place in places))
 
     async def on_tick(self, partition: int, effects: Effects) -> None:
-        """Nothing happens here by the passing of time: records wait as long as it takes."""
+        """Say that the partition is alive. Nothing else happens by the passing of time: records wait as it takes."""
+        await self.pulse.beat(self.positions[partition], effects)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import TypeVar
+
+import msgspec
 
 from utresa.codec import MOST_CHARACTERS, Refused, decode, wire_value
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
 from utresa.engine.effects import Message, Takeover, partition_of
-from utresa.processors.messages import Progress, Total, Version, encode, key_of
-from utresa.topics import PARTIAL, dead_letter, receipt
+from utresa.processors.messages import MessageUndecodable, Progress, Total, Version, encode, key_of
+from utresa.topics import INPUT_TOPICS, PARTIAL, TOPICS, dead_letter, receipt
 
+T = TypeVar("T")
 Outbox = dict[str, list[Message]]
 """By topic, what is to be sent."""
+
+_RECEIPT_TOPICS = {topic: receipt(topic) for topic in INPUT_TOPICS}
 
 
 def post(outbox: Outbox, topic: str, messages: Iterable[Message]) -> None:
@@ -64,18 +70,27 @@ def add_receipt(
     receipts: Outbox, topic: str, partition: int, offset: int, event_id: str, outcome: str, reason: str | None = None
 ) -> None:
     """What became of one record of an input topic, for its agency (law 5)."""
-    value = wire_value(
-        "Receipt",
-        {
-            "ce_id": event_id,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "outcome": outcome,
-            "reason": reason,
-        },
-    )
-    post(receipts, receipt(topic), [Message(event_id.encode(), value, partition=partition)])
+    said = {
+        "ce_id": event_id,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "outcome": outcome,
+        "reason": reason,
+    }
+    message = Message(event_id.encode(), wire_value("Receipt", said), partition=partition)
+    receipts.setdefault(_RECEIPT_TOPICS[topic], []).append(message)
+
+
+def told(block: Block, decode: Callable[[bytes], T]) -> Iterator[tuple[bytes, T, int]]:
+    """Key, message and offset of what another stage has told. Raises MessageUndecodable."""
+    for key, value, offset in internal(block):
+        try:
+            message = decode(value)
+        except msgspec.MsgspecError as error:  # its text may quote the message
+            where = f"{block.topic}/{block.partition} offset {offset}"
+            raise MessageUndecodable(f"{where}: {type(error).__name__}") from None
+        yield key, message, offset
 
 
 def internal(block: Block) -> Iterator[tuple[bytes, bytes, int]]:
@@ -105,9 +120,11 @@ class Position:
         self.partition = takeover.partition
         self.epoch = takeover.epoch
         self.offsets = dict(takeover.offsets)
-        self.ends = dict(takeover.ends)
+        # What expires leaves nothing in the rows; and what has expired will never be read again.
+        self.ends = {topic: end for topic, end in takeover.ends.items() if TOPICS[topic].policy != "expiring"}
         self.as_of = as_of
         self.blocks = 0
+        self.beat_at: float | None = None
 
     @property
     def version(self) -> Version:

@@ -1,4 +1,5 @@
-"""What the stages tell each other, as msgpack. Internal: only the same version's processors read it.
+"""What the stages tell each other, as msgpack. Internal: only this version's processors read it, and during an upgrade
+those of its neighbours.
 
 Each message is absolute or merged by its reader, so one that comes twice, late or out of order is harmless.
 """
@@ -12,6 +13,7 @@ import msgspec
 from utresa.domain.figures import Cell
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
+from utresa.engine.errors import EngineError
 
 Version = tuple[int, int]
 """(epoch, block): which owner of the partition speaks, and after how many blocks."""
@@ -22,10 +24,18 @@ Offsets = dict[str, dict[int, int]]
 Cells = list[tuple[Cell, int]]
 
 
+class MessageUndecodable(EngineError):
+    """A message of another stage that cannot be read: a newer version wrote it, or another program."""
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one stage tells another. With a field more than this version knows it is not read: nothing is lost."""
+
+
 # Between cases and correlate
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True, tag="link"):
+class Link(Told, frozen=True, array_like=True, tag="link"):
     """cases → correlate: a decision or order that names a reference, or no longer does."""
 
     kind: str
@@ -33,7 +43,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True, tag="link"):
     claim: Event
 
 
-class News(msgspec.Struct, frozen=True, array_like=True, tag="news"):
+class News(Told, frozen=True, array_like=True, tag="news"):
     """correlate → cases: a reference as it now is, to every case that names it or once did, and what has changed it."""
 
     case_id: str
@@ -44,13 +54,13 @@ class News(msgspec.Struct, frozen=True, array_like=True, tag="news"):
 # A consistent cut (see cuts.py)
 
 
-class CutRequest(msgspec.Struct, frozen=True, array_like=True, tag="cut-request"):
+class CutRequest(Told, frozen=True, array_like=True, tag="cut-request"):
     """totals → cases: take a cut."""
 
     number: int
 
 
-class CaseMark(msgspec.Struct, frozen=True, array_like=True, tag="case-mark"):
+class CaseMark(Told, frozen=True, array_like=True, tag="case-mark"):
     """cases → correlate: this partition's cut is here; every link of what lies before it has been sent."""
 
     number: int
@@ -59,7 +69,7 @@ class CaseMark(msgspec.Struct, frozen=True, array_like=True, tag="case-mark"):
     offsets: dict[str, int]
 
 
-class ReferenceMark(msgspec.Struct, frozen=True, array_like=True, tag="reference-mark"):
+class ReferenceMark(Told, frozen=True, array_like=True, tag="reference-mark"):
     """correlate → cases: this partition has applied all that lies before the cases' cuts, and its own cut is here.
 
     `offsets` are the cases' cuts and its own; `as_of` is the greatest that is known of.
@@ -71,7 +81,7 @@ class ReferenceMark(msgspec.Struct, frozen=True, array_like=True, tag="reference
     offsets: Offsets
 
 
-class Clock(msgspec.Struct, frozen=True, array_like=True, tag="clock"):
+class Clock(Told, frozen=True, array_like=True, tag="clock"):
     """totals → cases: the greatest revised_on that any stage has applied."""
 
     as_of: date
@@ -80,7 +90,7 @@ class Clock(msgspec.Struct, frozen=True, array_like=True, tag="clock"):
 # To totals
 
 
-class Partial(msgspec.Struct, frozen=True, array_like=True, tag="partial"):
+class Partial(Told, frozen=True, array_like=True, tag="partial"):
     """cases → totals: all that one partition contributes to one year of one edition."""
 
     partition: int
@@ -90,7 +100,7 @@ class Partial(msgspec.Struct, frozen=True, array_like=True, tag="partial"):
     cells: Cells
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
+class Progress(Told, frozen=True, array_like=True, tag="progress"):
     """A stage → totals: how far one of its partitions has come, and the greatest revised_on it has seen.
 
     `years` are those in which the partition has figures of the edition: what an earlier owner had in others is gone.
@@ -105,7 +115,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
     years: list[int]
 
 
-class Cause(msgspec.Struct, frozen=True, array_like=True):
+class Cause(Told, frozen=True, array_like=True):
     """An event that moved figures of a year whose report was published before the event was sent."""
 
     version: Version
@@ -114,7 +124,7 @@ class Cause(msgspec.Struct, frozen=True, array_like=True):
     cells: Cells
 
 
-class Causes(msgspec.Struct, frozen=True, array_like=True, tag="causes"):
+class Causes(Told, frozen=True, array_like=True, tag="causes"):
     """cases → totals, ahead of the partial that they explain: why a published year moves."""
 
     partition: int
@@ -123,7 +133,7 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, tag="causes"):
     causes: list[Cause]
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
+class Part(Told, frozen=True, array_like=True, tag="part"):
     """cases → totals: as a Partial, but at a cut. Only what differs from the cut before is sent."""
 
     partition: int
@@ -133,7 +143,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
     cells: Cells
 
 
-class Cut(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
+class Cut(Told, frozen=True, array_like=True, tag="cut"):
     """cases → totals: all parts of this cut have been sent. Without offsets: it could not be told exactly.
 
     `years` are those in which the partition has figures of the edition at the cut.
@@ -147,7 +157,7 @@ class Cut(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
     years: list[int]
 
 
-class Feed(msgspec.Struct, frozen=True, array_like=True, tag="feed"):
+class Feed(Told, frozen=True, array_like=True, tag="feed"):
     """An agency's word on its feed, and where its topics ended when it was heard: what it speaks of lies before."""
 
     agency: str
@@ -156,6 +166,26 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="feed"):
 
 
 Total = Partial | Progress | Causes | Part | Cut | Feed
+
+
+# How fresh the figures are (see freshness.py)
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
+    """A stage → the judge of freshness: one of its partitions is alive under this owner, and how far behind it is.
+
+    `rules` are the editions that the owner counts by, with their versions.
+
+    `through` is from the partition of the totals that leads: complete through when, for the agencies of which it knows.
+    """
+
+    stage: str
+    partition: int
+    epoch: int
+    caught_up: bool
+    lag: int
+    rules: list[str]
+    through: dict[str, datetime]
 
 
 def key_of(total: Total) -> bytes:
@@ -185,8 +215,10 @@ _ReferenceMessage = Link | CaseMark
 _case_messages: msgspec.msgpack.Decoder[_CaseMessage] = msgspec.msgpack.Decoder(_CaseMessage)
 _reference_messages: msgspec.msgpack.Decoder[_ReferenceMessage] = msgspec.msgpack.Decoder(_ReferenceMessage)
 _totals: msgspec.msgpack.Decoder[Total] = msgspec.msgpack.Decoder(Total)
+_beats: msgspec.msgpack.Decoder[Beat] = msgspec.msgpack.Decoder(Beat)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_case_message = _case_messages.decode
 decode_reference_message = _reference_messages.decode
 decode_total = _totals.decode
+decode_beat = _beats.decode

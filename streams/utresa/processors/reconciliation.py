@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from utresa.codec import wire_value
 from utresa.domain.case import Case
-from utresa.domain.exits import Facts
-from utresa.domain.findings import Finding, due, due_of, findings, findings_of
+from utresa.domain.exits import Facts, assess
+from utresa.domain.findings import Finding, Reconciled, reconcile
 from utresa.engine.effects import Message
 from utresa.processors.intake import Outbox, post
 from utresa.topics import DISCREPANCY
-
-Assessed = tuple[Case | None, Facts | None]
-"""A case and its facts; no case, or a case without a decision, has none."""
 
 
 def discrepancy(key: bytes, found: Sequence[Finding]) -> Message:
@@ -32,30 +29,30 @@ def discrepancy(key: bytes, found: Sequence[Finding]) -> Message:
 
 
 class Reconciliation:
-    """Of one partition: the clock, and which cases have a finding coming by the passing of time."""
+    """Of one partition: the clock, what is found in its cases, and in which more will be by the passing of time."""
 
-    def __init__(self, cases: Iterable[Case], clock: date) -> None:
-        """What was found before the takeover by time alone may not have been said: it is said again by `advance`."""
+    def __init__(self, clock: date) -> None:
+        """Of no cases yet."""
         self.clock = clock
+        self.found: dict[bytes, tuple[Finding, ...]] = {}
         self.due: dict[date, set[bytes]] = defaultdict(set)
-        self.unsure = {
-            case.case_id.encode() for case in cases if any(_by_time(one) for one in findings(case, date.max))
-        }
-        for case in cases:
-            self._wait(case.case_id.encode(), due(case, clock))
+        self.unsure: set[bytes] = set()
 
-    def compare(self, key: bytes, before: Assessed, after: Assessed, outbox: Outbox) -> None:
-        """Say what is found otherwise in a row that is about to change."""
-        (was, facts_then), (case, facts) = before, after
-        assert case is not None
-        found = findings_of(case, facts, self.clock)
-        if found != (findings_of(was, facts_then, self.clock) if was is not None else ()):
+    def include(self, key: bytes, case: Case, facts: Facts | None) -> None:
+        """What was found before the takeover by time alone may not have been said: it is said again by `advance`."""
+        if self._find(key, case, facts).by_time:
+            self.unsure.add(key)
+
+    def compare(self, key: bytes, case: Case, facts: Facts | None, outbox: Outbox) -> None:
+        """Say what is found otherwise in a row that changes to this."""
+        before = self.found.get(key, ())
+        found = self._find(key, case, facts).findings
+        if found != before:
             post(outbox, DISCREPANCY.name, [discrepancy(key, found)])
-        self._wait(key, due_of(case, facts, self.clock))
 
-    def say(self, key: bytes, case: Case | None, outbox: Outbox) -> None:
+    def say(self, key: bytes, outbox: Outbox) -> None:
         """Say what is found, changed or not."""
-        post(outbox, DISCREPANCY.name, [discrepancy(key, findings(case, self.clock) if case is not None else ())])
+        post(outbox, DISCREPANCY.name, [discrepancy(key, self.found.get(key, ()))])
 
     def advance(self, rows: Mapping[bytes, Case], clock: date, outbox: Outbox) -> None:
         """The clock moves on: say what is found by that."""
@@ -66,13 +63,15 @@ class Reconciliation:
         keys = self.unsure.union(*(self.due.pop(day) for day in days))
         self.unsure = set()
         for key in sorted(keys):
-            self.say(key, rows[key], outbox)
-            self._wait(key, due(rows[key], self.clock))
+            self._find(key, rows[key], assess(rows[key]))
+            self.say(key, outbox)
 
-    def _wait(self, key: bytes, day: date | None) -> None:
-        if day is not None:
-            self.due[day].add(key)
-
-
-def _by_time(finding: Finding) -> bool:
-    return finding.code in ("order-without-outcome", "transport-without-exit")
+    def _find(self, key: bytes, case: Case, facts: Facts | None) -> Reconciled:
+        found = reconcile(case, facts, self.clock)
+        if found.findings:
+            self.found[key] = found.findings
+        else:
+            self.found.pop(key, None)
+        if found.due is not None:
+            self.due[found.due].add(key)
+        return found

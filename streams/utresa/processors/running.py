@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from utresa.domain.case import Case
 from utresa.domain.editions import Edition
 from utresa.domain.exits import Facts, assess
-from utresa.domain.figures import Cell, Tally, apply, contributed
+from utresa.domain.figures import Cell, Tally, apply
 from utresa.domain.records import Event
+from utresa.domain.shares import Contributions, Share
 from utresa.processors.messages import Cause, Cells, Version
 
 Place = tuple[str, int]
 """Edition and year."""
 
 Change = dict[Place, dict[Cell, int]]
+
+Shares = tuple[Share, ...]
+"""What a case contributes."""
+
+Moved = dict[Share, int]
+"""How many more of each share there are, or how many fewer."""
 
 
 class Step(NamedTuple):
@@ -29,58 +36,75 @@ class Step(NamedTuple):
 
 
 class Definitions:
-    """The editions, so grouped that those which count alike are evaluated once."""
+    """What a case counts as in these editions, and which changes of it are revisions."""
 
     def __init__(self, editions: Sequence[Edition]) -> None:
         """The report of a year is that of the edition of its name."""
         self.editions = editions
-        groups: dict[tuple[object, ...], list[Edition]] = defaultdict(list)
-        for edition in editions:
-            groups[edition.considers, edition.measures].append(edition)
-        self._groups = [(group[0], [edition.name for edition in group]) for group in groups.values()]
+        self._contributions = Contributions(editions)
         self._published = {int(edition.name): _end_of(edition) for edition in editions}
         self._first_published = min(self._published.values())
 
-    def difference(self, before: Facts | None, after: Facts | None) -> Change:
-        """What a case contributes after but not before, less what it no longer does; no zeros."""
-        change: Change = {}
-        for facts, sign in ((after, 1), (before, -1)):
-            if facts is not None:
-                for edition, names in self._groups:
-                    for cell, amount in contributed(facts, edition):
-                        for name in names:
-                            cells = change.setdefault((name, cell.year), {})
-                            cells[cell] = cells.get(cell, 0) + sign * amount
-        moved = {place: {cell: n for cell, n in cells.items() if n} for place, cells in change.items()}
-        return {place: cells for place, cells in moved.items() if cells}
+    def shares(self, facts: Facts | None) -> Shares:
+        """What a case contributes; nothing without a decision."""
+        return () if facts is None else self._contributions.of(facts)
+
+    def shares_of(self, case: Case | None) -> Shares:
+        """The same for a case that is not assessed yet, if there is one."""
+        return () if case is None else self.shares(assess(case))
 
     def is_revision(self, year: int, event: Event) -> bool:
         """Whether the event was sent after the day on which the year's report was published."""
         published = self._published.get(year)
         return published is not None and event.ce_time >= published
 
-    def causes(self, steps: Sequence[Step], change: Change, version: Version) -> Iterator[tuple[Place, Cause]]:
-        """Why published years move: event by event, for a case that a block has changed by `change`."""
-        late = [step for step in steps if step.event.ce_time >= self._first_published]
-        if not any(self.is_revision(year, step.event) for _, year in change for step in late):
+    def late(self, steps: Iterable[tuple[bytes, Step]]) -> dict[bytes, list[Step]]:
+        """By row, the steps of events that were sent after any year's report was published."""
+        found: dict[bytes, list[Step]] = {}
+        for key, step in steps:
+            if step.event.ce_time >= self._first_published:
+                found.setdefault(key, []).append(step)
+        return found
+
+    def causes(self, late: Sequence[Step], moved: Moved, version: Version) -> Iterator[tuple[Place, Cause]]:
+        """Why published years move: event by event, for a case that a block has moved; of the late ones alone."""
+        years = {year for share, number in moved.items() if number for year in share.years}
+        if not any(self.is_revision(year, step.event) for year in years for step in late):
             return
         for event, before, after in late:
-            for place, cells in self.difference(facts_of(before), facts_of(after)).items():
+            for place, cells in change(difference(self.shares_of(before), self.shares_of(after))).items():
                 if self.is_revision(place[1], event):
                     yield place, Cause(version, event.ce_time, event.ce_id, sorted(cells.items()))
 
 
-def add(total: Change, change: Change) -> None:
-    """Add a change to others."""
-    for place, cells in change.items():
-        own = total.setdefault(place, {})
-        for cell, amount in cells.items():
-            own[cell] = own.get(cell, 0) + amount
+def difference(before: Shares, after: Shares) -> Moved:
+    """What a case contributes after but not before, less what it no longer does."""
+    moved: Moved = {}
+    if before != after:
+        for share in after:
+            moved[share] = moved.get(share, 0) + 1
+        for share in before:
+            moved[share] = moved.get(share, 0) - 1
+    return moved
 
 
-def facts_of(case: Case | None) -> Facts | None:
-    """The facts of a case, where there is one."""
-    return assess(case) if case is not None else None
+def add(total: Moved, moved: Moved) -> None:
+    """Add what has moved to what others have."""
+    for share, number in moved.items():
+        total[share] = total.get(share, 0) + number
+
+
+def change(moved: Moved) -> Change:
+    """The cells that move, by edition and year; no zeros."""
+    found: Change = {}
+    for share, number in moved.items():
+        if number:
+            for edition in share.editions:
+                for cell, amount in share.cells:
+                    cells = found.setdefault((edition, cell.year), {})
+                    cells[cell] = cells.get(cell, 0) + number * amount
+    moving = {place: {cell: amount for cell, amount in cells.items() if amount} for place, cells in found.items()}
+    return {place: cells for place, cells in moving.items() if cells}
 
 
 def _end_of(edition: Edition) -> int:
@@ -92,22 +116,34 @@ def _end_of(edition: Edition) -> int:
 class Running:
     """One partition's figures by edition and year: always the sum of its rows' contributions (law 3)."""
 
-    def __init__(self, definitions: Definitions, cases: Iterable[Case]) -> None:
-        """Rebuilt from the rows; every edition and year is due to be published."""
+    def __init__(self, definitions: Definitions) -> None:
+        """Of no rows yet."""
+        self.definitions = definitions
+        self.shares: dict[bytes, Shares] = {}
         self.tallies: dict[Place, Tally] = defaultdict(Tally)
-        for case in cases:
-            for place, cells in definitions.difference(None, assess(case)).items():
-                apply(self.tallies[place], cells)
-        self.due: set[Place] = set(self.tallies)
-        self.due_at_cut: set[Place] = set(self.tallies)
+        self.due: set[Place] = set()
+        self.due_at_cut: set[Place] = set()
 
-    def add(self, change: Change) -> None:
-        """Take in what a case contributes anew."""
-        for place, cells in change.items():
-            if any(cells.values()):
-                apply(self.tallies[place], cells)
-                self.due.add(place)
-                self.due_at_cut.add(place)
+    def include(self, assessed: Iterable[tuple[bytes, Facts | None]]) -> None:
+        """Rebuild from rows; their editions and years are due to be published."""
+        found = {key: self.definitions.shares(facts) for key, facts in assessed}
+        moved: Moved = {}
+        for shares in found.values():
+            for share in shares:
+                moved[share] = moved.get(share, 0) + 1
+        self.add(found, moved)
+
+    def of(self, key: bytes) -> Shares:
+        """What the row contributes as it is."""
+        return self.shares.get(key, ())
+
+    def add(self, shares: Mapping[bytes, Shares], moved: Moved) -> None:
+        """Take in what rows contribute anew, and what that moves."""
+        self.shares.update(shares)
+        for place, cells in change(moved).items():
+            apply(self.tallies[place], cells)
+            self.due.add(place)
+            self.due_at_cut.add(place)
 
     def take_due(self) -> list[tuple[Place, Cells]]:
         """What has changed since the last call, in full."""

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from utresa.engine.blocks import Block
+from utresa.engine.changelog import Row, TableSpec
 from utresa.engine.effects import Headers, Message, Processor, Takeover
-from utresa.engine.store import Row, TableSpec
 
 # How often time passes between two blocks, where chance decides.
 TICK_CHANCE = 0.1
@@ -33,6 +33,8 @@ TICK_CHANCE = 0.1
 @dataclass(frozen=True, slots=True)
 class Logged:
     """A record in a log."""
+
+    timestamp_type: ClassVar[int] = 0  # Kafka's CreateTime
 
     key: bytes | None
     value: bytes | None
@@ -136,7 +138,7 @@ class Driver:
         self._late: list[tuple[str, Sequence[Message]]] = []
         self._crash: Crash | None = None
         self._epoch = 0
-        self._start()
+        asyncio.run(self._start())
 
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
         """Append messages to an input topic."""
@@ -180,7 +182,7 @@ class Driver:
                     self._positions = dict(self.log.committed)
                 case Rebalance(blocks):
                     await self._handle(blocks)
-                    self._rebalance()
+                    await self._rebalance()
                 case Commit(blocks):
                     await self._handle(blocks)
                     self.log.committed.update(self._positions)
@@ -196,7 +198,7 @@ class Driver:
         with suppress(Died):
             await self._handle(None)
         self._crash = None
-        self._start()
+        await self._start()
 
     async def _handle(self, blocks: int | None) -> None:
         while (blocks is None or blocks > 0) and (waiting := self._waiting()):
@@ -204,7 +206,7 @@ class Driver:
             first = self._positions.get((topic, partition), 0)
             size = self._chance.randint(1, self._block_records) if self._chance else self._block_records
             records = self.log.records[topic, partition][first : first + size]
-            await processor.on_block(Block(topic, partition, records), MemoryEffects(self))
+            await processor.on_block(Block(topic, partition, records), MemoryEffects(self, partition))
             self._positions[topic, partition] = first + len(records)
             blocks = None if blocks is None else blocks - 1
             if self._chance and self._chance.random() < TICK_CHANCE:
@@ -221,7 +223,7 @@ class Driver:
         """Time passes: when there is nothing else to do, and by chance."""
         for processor in self._processors:
             for partition in range(self.log.partitions):
-                await processor.on_tick(partition, MemoryEffects(self))
+                await processor.on_tick(partition, MemoryEffects(self, partition))
 
     def _waiting(self) -> list[tuple[Processor, Place]]:
         return [
@@ -229,28 +231,28 @@ class Driver:
             for processor in self._processors
             for topic in processor.topics
             for partition in range(self.log.partitions)
-            if self._positions.get((topic, partition), 0) < len(self.log.records[topic, partition])
+            if self.waiting_at((topic, partition))
         ]
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
         self._processors = self._build()
         self._positions = dict(self.log.committed)
         self._tables: dict[tuple[str, int], dict[bytes, Row]] = {}
-        self._load()
+        await self._load()
 
-    def _rebalance(self) -> None:
+    async def _rebalance(self) -> None:
         for processor in self._processors:
             for partition in range(self.log.partitions):
                 processor.revoked(partition)
         self._positions = dict(self.log.committed)
-        self._load()
+        await self._load()
 
-    def _load(self) -> None:
+    async def _load(self) -> None:
         for processor in self._processors:
             for partition in range(self.log.partitions):
                 rows = {spec.name: self.log.load(spec, partition) for spec in processor.tables}
                 self._tables.update({(name, partition): held for name, held in rows.items()})
-                processor.assigned(self._takeover(processor, partition, rows))
+                await processor.assigned(self._takeover(processor, partition, rows))
 
     def _takeover(self, processor: Processor, partition: int, rows: Mapping[str, dict[bytes, Row]]) -> Takeover:
         self._epoch += 1
@@ -261,6 +263,10 @@ class Driver:
             ends={topic: len(self.log.records[topic, partition]) for topic in processor.topics},
             epoch=self._epoch,
         )
+
+    def waiting_at(self, place: Place) -> int:
+        """Records of a partition that have not been handled yet."""
+        return len(self.log.records[place]) - self._positions.get(place, 0)
 
     def _specs(self) -> dict[str, TableSpec]:
         return {spec.name: spec for processor in self._processors for spec in processor.tables}
@@ -282,8 +288,9 @@ class Driver:
 class MemoryEffects:
     """The effects of one block on the logs of a driver."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, partition: int) -> None:
         self._driver = driver
+        self._partition = partition
 
     async def write(self, table: str, partition: int, rows: Mapping[bytes, Row]) -> None:
         spec = self._driver._specs()[table]
@@ -301,3 +308,6 @@ class MemoryEffects:
     async def ends(self, topics: Sequence[str]) -> dict[str, dict[int, int]]:
         log = self._driver.log
         return {topic: {p: len(log.records[topic, p]) for p in range(log.partitions)} for topic in topics}
+
+    def lag(self, topics: Iterable[str]) -> int:
+        return sum(self._driver.waiting_at((topic, self._partition)) for topic in topics)
