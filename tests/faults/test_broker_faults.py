@@ -18,7 +18,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.feed import Feed, history
 from tests.faults.results import LONG, SEED
 
-RESTARTS = ["stop", "kill"] * (10 if LONG else 1)
+RESTARTS = ["stop", "kill"] if not LONG else ["stop", "kill", "kill"] * 10
 PAUSES = [0.2, 0.6, 1.2, 2.5, 5.0] if not LONG else [0.2, 0.4, 0.8, 1.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0] * 2
 BACKLOG_DISTINCT, BACKLOG_TIMES, MOST_MIB = 100_000, 10, 512
 

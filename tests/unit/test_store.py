@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import AsyncMock
 
+import pytest
 from faust.types import TP
 from utresa.engine.blocks import Block, BlockMessage
 from utresa.engine.changelog import Loaded, TableSpec
@@ -119,3 +121,38 @@ def test_should_load_anew_a_partition_whose_block_was_given_up_half_way(tmp_path
 
 def test_should_keep_a_partition_again_once_it_was_loaded_anew(tmp_path: Path) -> None:
     assert loads(tmp_path, lose_a_block_and_take_over) == []
+
+
+class Flow:
+    """What a resumption sets going, and whether it did."""
+
+    flowing = False
+
+    def assignment(self) -> set[TP]:
+        return {TP(INPUT, 0)} | MINE
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        assert tps == {TP(INPUT, 0)}
+
+    async def perform_seek(self) -> None: ...
+    async def maybe_start(self) -> None: ...
+
+    def resume_flow(self) -> None:
+        self.flowing = True
+
+
+@pytest.mark.parametrize("rebalances", [0, 1])
+def test_should_leave_the_resuming_to_a_rebalance_that_has_begun_meanwhile(tmp_path: Path, rebalances: int) -> None:
+    """It has taken the partitions: a block that is read now would reach a stage that has none."""
+
+    async def flows() -> bool:
+        app: Any = EngineApp([Words()], EngineSettings(kafka="127.0.0.1:1", data_dir=tmp_path), Metrics())
+        app.consumer = app._fetcher = flow = Flow()
+        app.take_over = AsyncMock(return_value=True)
+        await app.tables.recovery.on_rebalance(MINE, set(), MINE, app.consumer_generation_id)
+        for _ in range(rebalances):
+            app.on_rebalance_start()
+        await app.tables.recovery._resume_streams()
+        return flow.flowing
+
+    assert asyncio.run(flows()) == (rebalances == 0)

@@ -21,7 +21,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.stores.base import Store
 from faust.tables.manager import TableManager
-from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
@@ -163,25 +163,42 @@ class RowTable(faust.Table):  # type: ignore[type-arg]
 
 
 class Resumption(Recovery):
-    """What is left of Faust's recovery when the stores have loaded: tell the processors, resume."""
+    """What is left of Faust's recovery when the stores have loaded: tell the processors, resume.
+
+    The streams are resumed by a task of its own. A rebalance that begins before its turn has taken the partitions
+    already, and will resume them itself; so nothing waits between looking whether one has, and resuming.
+    """
+
+    _rebalance = -1  # the number of the one that has been taken over
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
+        number = self.app.rebalancing_count
         if await self.app.take_over(assigned):  # type: ignore[attr-defined]
+            self._rebalance = number
             await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task
     async def _restart_recovery(self) -> None:
         while not await self.wait_for_stopped(self.signal_recovery_start):  # type: ignore[arg-type]
             self.signal_recovery_start.clear()
-            try:
-                await self._resume_streams(self._generation_id)
-            except RebalanceAgain:
-                continue
-            except ServiceStopped:
-                if not self.should_stop:
-                    raise EngineError("the streams could not be resumed in time") from None
+            await self._resume_streams(self._generation_id)
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        app = cast(Any, self.app)
+        if app.rebalancing_count != self._rebalance:
+            log.info("resume-overtaken", generation=generation_id)
+            return
+        app.consumer.resume_partitions({tp for tp in app.consumer.assignment() if not self._is_changelog_tp(tp)})
+        await app.consumer.perform_seek()  # BlockConsumer's, which waits for nothing
+        self.completed.set()
+        app.flow_control.resume()
+        app.consumer.resume_flow()
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+        app.on_rebalance_end()
+        await app._fetcher.maybe_start()
 
     @Service.task
     async def _slurp_changelogs(self) -> None:

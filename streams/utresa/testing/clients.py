@@ -178,6 +178,8 @@ class Thread:
         return True
 
     async def _send_commit(self, offsets: Mapping[TP, int]) -> None:
+        if not offsets:
+            raise ValueError(offsets)  # as aiokafka does
         process, generation = self.process, self.consumer.app.consumer_generation_id
         asked: dict[Place, int] = {tp: offsets[tp] for tp in offsets}
         notes = self._notes(offsets)

@@ -40,6 +40,7 @@ class Nothing:
 
 
 NOTHING: Any = Nothing()
+RESUMES_AFTER_SECONDS = (0.0, 0.0, 0.0, 0.01, 0.5, 2.0)
 
 
 class Process:
@@ -193,6 +194,7 @@ class App:
         self.stop = asyncio.Event()
         self.should_stop = False
         self.rebalancing = False
+        self.rebalancing_count = 0
         self.consumer_generation_id = -1
         self.partitions: frozenset[int] = frozenset()
         self.flowing = asyncio.Event()
@@ -233,6 +235,7 @@ class App:
     async def revoke(self) -> None:
         """Let go of everything: ConsumerRebalanceListener.on_partitions_revoked."""
         self.rebalancing = True
+        self.rebalancing_count += 1
         await self.blocks.on_partitions_revoked(self.assignment())
 
     async def _let_go(self, _: set[TP]) -> None:
@@ -257,6 +260,7 @@ class App:
 
     async def _take(self, assigned: set[TP], generation: int) -> None:
         """App._on_partitions_assigned: the stores load, the stages hear of it, the streams flow."""
+        number = self.rebalancing_count
         try:
             for stage in self.stages:
                 for table in stage.tables.values():
@@ -266,11 +270,12 @@ class App:
             self.fail(error)
         else:
             if confirmed:
-                await self._resume()
+                self._watch(self._resume(number))
 
-    async def _resume(self) -> None:
-        """Recovery._resume_streams, which is done before the next heartbeat could tell of another rebalance."""
-        if self.process.stopping:
+    async def _resume(self, number: int) -> None:
+        """Resumption's task, whose turn may come when the next rebalance has begun."""
+        await asyncio.sleep(self.process.chance.choice(RESUMES_AFTER_SECONDS))
+        if self.process.stopping or self.rebalancing_count != number:
             return
         await self.blocks.perform_seek()
         self.flowing.set()
