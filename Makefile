@@ -5,7 +5,6 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.installed
-TESTS := tests/unit tests/property tests/golden tests/oracle tests/topology tests/simulation tests/mutants tests/page tests/broker tests/faults
 
 # The first Python on the path that is new enough, whatever it is called there.
 ifndef PYTHON
@@ -22,8 +21,8 @@ demo: broker-needs $(READY)  ## A broker, two workers, the live page, the synthe
 	@$(BIN)/utresa demo $(ARGS)
 
 .PHONY: test
-test: broker-needs browser-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker
-	$(BIN)/pytest $(TESTS) $(ARGS)
+test: broker-needs browser-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker, in two lanes
+	@$(BIN)/python -m tests.lanes $(ARGS)
 
 .PHONY: unit
 unit: $(READY)  ## The tests of the rules alone, in under a minute

@@ -131,14 +131,3 @@ def test_should_make_lost_rows_anew_when_the_group_reads_from_the_beginning(tmp_
 def test_should_publish_nothing_when_input_is_lost(tmp_path: Path) -> None:
     with pytest.raises(InputLost):
         Takeover(tmp_path, loaded(), Standing(0, 3, 20))
-
-
-def test_should_be_counted_in_with_no_partition_at_all(tmp_path: Path) -> None:
-    """There are more workers than partitions, and aiokafka refuses to commit nothing."""
-
-    async def confirmed() -> bool:
-        return await EngineApp(
-            [Words()], EngineSettings(kafka="127.0.0.1:1", data_dir=tmp_path), Metrics()
-        ).blocks.confirm({})
-
-    assert asyncio.run(confirmed())
