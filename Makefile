@@ -21,7 +21,7 @@ demo: broker-needs $(READY)  ## A broker, two workers, the live page, the synthe
 	@$(BIN)/utresa demo $(ARGS)
 
 .PHONY: test
-test: broker-needs browser-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker, in two lanes
+test: broker-needs browser-needs asyncapi-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker, side by side
 	@$(BIN)/python -m tests.lanes $(ARGS)
 
 .PHONY: unit
@@ -59,6 +59,10 @@ lint: $(READY)  ## ruff, mypy and the import rules
 format: $(READY)  ## Put the code into its form, and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(READY)  ## Renew what is generated in deploy/: the topics' pages and the AsyncAPI document
+	@$(BIN)/python -m utresa.catalogue deploy/topics
 
 .PHONY: lock
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml (ARGS=--upgrade: newest versions)
@@ -98,6 +102,17 @@ browser-needs:  ## What the tests of the page look with: axe-core, by npm; in CI
 	@if [ ! -e $(AXE) ] && command -v npm >/dev/null; then \
 		npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4.14.1 \
 			|| echo "axe-core could not be fetched: the page is not judged by it" >&2; \
+	fi
+
+# The same of AsyncAPI's official parser, which judges deploy/topics/asyncapi.json.
+ASYNCAPI := build/asyncapi/node_modules/@asyncapi/parser
+
+.PHONY: asyncapi-needs
+asyncapi-needs:
+	@if [ ! -e $(ASYNCAPI) ] && command -v npm >/dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix build/asyncapi \
+			@asyncapi/parser@3.6.6 @asyncapi/avro-schema-parser@3.1.0 \
+			|| echo "AsyncAPI's parser could not be fetched: asyncapi.json is not judged by it" >&2; \
 	fi
 
 .PHONY: python-needs

@@ -24,9 +24,9 @@ TESTS_FAILED = 1  # pytest's exit code; errors of collection and of usage have o
 
 @pytest.fixture
 def copy(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
-    """The tree, without what make has made."""
+    """The tree, with its compiled modules: those of changed sources are compiled anew."""
     for name in (*ROOTS, "tests", "deploy"):
-        shutil.copytree(pytestconfig.rootpath / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(pytestconfig.rootpath / name, tmp_path / name)
     shutil.copy(pytestconfig.rootpath / "pyproject.toml", tmp_path)
     return tmp_path
 
