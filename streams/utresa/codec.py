@@ -227,7 +227,6 @@ def check_source(source: str, topic: Topic) -> None:
         raise Refused("wrong-agency", "ce_source")
 
 
-@lru_cache(maxsize=1024)
 def _speaks_for(source: str, agency: str) -> bool:
     named = set(AGENCIES) & set(re.split(r"[^a-z]+", source.lower()))
     return not named or agency in named

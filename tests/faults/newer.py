@@ -16,6 +16,10 @@ _NEWEST = OLDER[-1]
 DAYS_TO_EXIT = replace(
     next(measure for measure in _NEWEST.measures if measure.name == "dublin_days_to_exit"),
     name="removal_days_to_exit",
+    label="Genomsnittlig tid från avlägsnandebeslut till utresa (dagar)",
+    label_en="Mean time from the removal decision to the exit (days)",
+    source="§3.1.1",
+    rule="Mean of the days from the decision to the exit over the exits of kind removal.",
     kinds=("removal",),
 )
 E2025 = replace(
@@ -23,6 +27,7 @@ E2025 = replace(
     name="2025",
     published_on=date(2026, 2, 20),
     considers=lambda _: True,
+    considers_in_words="For kind removal the registrations of both authorities.",
     measures=(*_NEWEST.measures, DAYS_TO_EXIT),
 )
 NEWER = (*OLDER, E2025)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from random import Random
 
@@ -22,27 +21,10 @@ from utresa.recount import Recount, as_json, recount
 from utresa.vintages import first_vintage, revisions
 from utresa_connectors import jsonlines
 
+from tests.faults.newer import DAYS_TO_EXIT, E2025, NEWER
 from tests.oracle.histories import Line, random_history
 from tests.oracle.lives import POLISEN, decision, left
 
-DAYS_TO_EXIT = replace(
-    next(measure for measure in NEWEST.measures if measure.name == "dublin_days_to_exit"),
-    name="removal_days_to_exit",
-    label="Genomsnittlig tid från avlägsnandebeslut till utresa (dagar)",
-    label_en="Mean time from the removal decision to the exit (days)",
-    source="§3.1.1",
-    rule="Mean of the days from the decision to the exit over the exits of kind removal.",
-    kinds=("removal",),
-)
-E2025 = replace(
-    NEWEST,
-    name="2025",
-    published_on=date(2026, 2, 20),
-    considers=lambda _: True,
-    considers_in_words="For kind removal the registrations of both authorities.",
-    measures=(*NEWEST.measures, DAYS_TO_EXIT),
-)
-LATER = (*EDITIONS, E2025)
 HOME_BY_POLICE = Key("exits_removal", 2025, ("polisen", "home_country"))
 
 each_history = pytest.mark.parametrize("number", range(40))
@@ -76,16 +58,16 @@ LIFE = events_of(
 @each_history
 def test_no_figure_of_an_earlier_edition_moves(number: int) -> None:
     events = history(number)
-    before, after = recount(events, EDITIONS), recount(events, LATER)
+    before, after = recount(events, EDITIONS), recount(events, NEWER)
     assert {name: figures for name, figures in after.items() if name != "2025"} == before
-    assert [row for row in as_json(after, LATER) if row["edition"] != "2025"] == as_json(before, EDITIONS)
+    assert [row for row in as_json(after, NEWER) if row["edition"] != "2025"] == as_json(before, EDITIONS)
 
 
 @each_history
 def test_no_case_contributes_otherwise_to_an_earlier_edition(number: int) -> None:
     for facts in filter(None, map(assess, counted(history(number)).correlated())):
         before = by_edition(facts, EDITIONS)
-        assert {name: tally for name, tally in by_edition(facts, LATER[::-1]).items() if name != "2025"} == before
+        assert {name: tally for name, tally in by_edition(facts, NEWER[::-1]).items() if name != "2025"} == before
 
 
 def by_edition(facts: Facts, editions: Iterable[Edition]) -> dict[str, Tally]:
@@ -94,7 +76,7 @@ def by_edition(facts: Facts, editions: Iterable[Edition]) -> dict[str, Tally]:
 
 @each_history
 def test_beside_the_exits_of_removals_the_new_edition_counts_as_the_one_before_it(number: int) -> None:
-    figures = recount(history(number), LATER)
+    figures = recount(history(number), NEWER)
     of_removals = {"exits_removal", "exits_by_country", "exits_late_registered", "exits_tax_agency_indicated"}
     newest, before = (
         {key: figure for key, figure in figures[name].items() if key.measure not in {*of_removals, DAYS_TO_EXIT.name}}
@@ -107,7 +89,7 @@ def test_beside_the_exits_of_removals_the_new_edition_counts_as_the_one_before_i
 
 
 def test_the_changed_rule_holds_in_the_new_edition_alone() -> None:
-    figures = recount(LIFE, LATER)
+    figures = recount(LIFE, NEWER)
     assert {name: of.get(HOME_BY_POLICE) for name, of in figures.items()} == {
         "2022": None,
         "2023": None,
@@ -120,9 +102,9 @@ def test_the_new_measure_is_published_with_the_new_edition_alone() -> None:
     (facts,) = (assess(case) for case in counted(LIFE).correlated())
     assert facts is not None
     key = Key(DAYS_TO_EXIT.name, 2025, ("polisen",))
-    figures = {one.name: published(contributions_of(facts, one), one, 2025) for one in LATER}
+    figures = {one.name: published(contributions_of(facts, one), one, 2025) for one in NEWER}
     assert {name: of[key] for name, of in figures.items() if key in of} == {"2025": Figure(100, 1, 10)}
-    rows = as_json(recount(LIFE, LATER), LATER)
+    rows = as_json(recount(LIFE, NEWER), NEWER)
     assert [row for row in rows if row["measure"] == DAYS_TO_EXIT.name] == [
         {
             "edition": "2025",
@@ -140,10 +122,10 @@ def test_the_new_measure_is_published_with_the_new_edition_alone() -> None:
 
 
 def test_it_is_found_by_its_name_and_makes_its_year_final() -> None:
-    assert edition("2025", LATER) is E2025
-    assert status(2025, date(2026, 2, 19), LATER) == "provisional"
-    assert status(2025, date(2026, 2, 20), LATER) == "final"
-    assert status(2024, date(2025, 2, 20), LATER) == "final"
+    assert edition("2025", NEWER) is E2025
+    assert status(2025, date(2026, 2, 19), NEWER) == "provisional"
+    assert status(2025, date(2026, 2, 20), NEWER) == "final"
+    assert status(2024, date(2025, 2, 20), NEWER) == "final"
 
 
 def test_it_is_compared_with_the_one_before_it() -> None:
@@ -161,12 +143,12 @@ def test_it_is_compared_with_the_one_before_it() -> None:
 def test_its_publication_is_a_vintage_of_every_year_before_it() -> None:
     late = events_of([left("2025-12-01", agency=POLISEN, record_id="r2", registered_on="2026-03-01", case_id="c2")])
     late += events_of([decision(case_id="c2")])
-    found = revisions([*LIFE, *late], 2025, E2025, editions=LATER)
-    assert first_vintage(2025, LATER) == date(2026, 2, 20)
+    found = revisions([*LIFE, *late], 2025, E2025, editions=NEWER)
+    assert first_vintage(2025, NEWER) == date(2026, 2, 20)
     assert [(one.day.isoformat(), one.editions) for one in found.vintages] == [
         ("2026-02-20", ("2025",)),
         ("2026-03-01", ()),
     ]
     assert "removal_days_to_exit" in {one.measure for one in found.figures}
-    of_2024 = revisions(LIFE, 2024, NEWEST, as_of=date(2026, 3, 1), editions=LATER)
+    of_2024 = revisions(LIFE, 2024, NEWEST, as_of=date(2026, 3, 1), editions=NEWER)
     assert [one.day.isoformat() for one in of_2024.vintages] == ["2025-02-20", "2026-02-20"]
