@@ -21,7 +21,7 @@ demo: broker-needs $(READY)  ## A broker, two workers, the live page, the synthe
 	@$(BIN)/utresa demo $(ARGS)
 
 .PHONY: test
-test: broker-needs browser-needs asyncapi-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker, side by side
+test: broker-needs browser-needs asyncapi-needs sample-needs lint  ## Everything that must be green: lint, then every rung of tests up to the real broker, side by side
 	@$(BIN)/python -m tests.lanes $(ARGS)
 
 .PHONY: unit
@@ -47,6 +47,27 @@ faults: broker-needs $(READY)  ## The long run of faults, some hours (SECTION="k
 .PHONY: faults-report
 faults-report: $(READY)  ## deploy/faults.md from what the sections of the long run have seen
 	@$(BIN)/python -m tests.faults.results page
+
+.PHONY: screenshot
+screenshot: broker-needs browser-needs $(READY)  ## The README's picture of the page anew, as Chromium shows it to the tests
+	@$(BIN)/pytest -q tests/page/test_browser.py -k photographed
+	@cp build/screenshots/report.png deploy/page.png
+
+.PHONY: dashboard
+dashboard: $(READY)  ## Renew deploy/grafana/utresa.json from generate.py
+	$(BIN)/python deploy/grafana/generate.py
+
+.PHONY: bench
+bench: broker-needs $(READY) build/bench/venv/.installed build/bench/kafka-streams/.built  ## How fast, beside Kafka Streams, Quix and Faust (SCALE=1: a million records, RECORDS=, ROUNDS=3, PART="throughput latency")
+	@$(BIN)/python -m tests.bench $(PART)
+
+.PHONY: bench-page
+bench-page: $(READY)  ## deploy/bench.md from what the bench has measured last
+	@$(BIN)/python -m tests.bench page
+
+.PHONY: bench-quick
+bench-quick: $(READY)  ## Whether a step has become slower than the committed ratios say, in under two minutes
+	@$(BIN)/python -m tests.bench.quick
 
 .PHONY: lint
 lint: $(READY)  ## ruff, mypy and the import rules
@@ -91,13 +112,14 @@ clean:  ## Stop the local Kafka and remove all that make has made
 broker-needs: python-needs
 	@if [ -z "$$UTRESA_KAFKA" ]; then $(PYTHON) connectors/utresa_connectors/local_broker.py; fi
 
-# Nobody has to have a browser: without it the tests of the page say what is missing, and are skipped. CI has to.
+# Nobody has to have a browser or Prometheus: without them their tests say what is missing, and are skipped. CI has to.
 AXE := build/axe/node_modules/axe-core
 
 .PHONY: browser-needs
-browser-needs:  ## What the tests of the page look with: axe-core, by npm; in CI Chromium too, from Debian
-	@if [ -n "$$CI" ] && ! command -v chromium >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null; \
+browser-needs:  ## What the tests of the page look with: axe-core, by npm; in CI Chromium and Prometheus too, from Debian
+	@if [ -n "$$CI" ] && ! { command -v chromium && command -v prometheus; } >/dev/null; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium prometheus >/dev/null; \
 	fi
 	@if [ ! -e $(AXE) ] && command -v npm >/dev/null; then \
 		npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4.14.1 \
@@ -113,6 +135,16 @@ asyncapi-needs:
 		npm install --silent --no-audit --no-fund --prefix build/asyncapi \
 			@asyncapi/parser@3.6.6 @asyncapi/avro-schema-parser@3.1.0 \
 			|| echo "AsyncAPI's parser could not be fetched: asyncapi.json is not judged by it" >&2; \
+	fi
+
+# And of the jars that the sample in Java is run with; where a Kafka is given, nobody has to have Maven.
+SAMPLE_JARS := build/sample-jars
+
+.PHONY: sample-needs
+sample-needs:
+	@if [ ! $(SAMPLE_JARS) -nt deploy/samples/pom.xml ] && command -v mvn >/dev/null; then \
+		rm -rf $(SAMPLE_JARS); mvn --batch-mode --quiet --file deploy/samples/pom.xml dependency:copy-dependencies \
+			|| { rm -rf $(SAMPLE_JARS); echo "The jars of the sample in Java could not be fetched: it is not run" >&2; }; \
 	fi
 
 .PHONY: python-needs
@@ -134,4 +166,22 @@ $(READY): .venv/.locked pyproject.toml
 		exit 1; \
 	}
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+# Quix Streams has an environment of its own, with ours behind it: nothing of it is in our lock.
+build/bench/venv/.installed: tests/bench/requirements.txt | $(READY)
+	@echo "Setting up Quix Streams for the bench …"
+	@$(PYTHON) -m venv --clear build/bench/venv
+	@build/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		>"$$(build/bench/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+	@touch $@
+
+build/bench/kafka-streams/.built: tests/bench/kafka-streams/pom.xml $(wildcard tests/bench/kafka-streams/src/main/java/utresa/*.java)
+	@command -v javac >/dev/null || { \
+		echo "The bench compiles Java, and javac is missing. Debian: sudo apt-get install openjdk-17-jdk-headless; macOS: brew install --cask temurin" >&2; \
+		exit 1; \
+	}
+	@echo "Building the Kafka Streams contender with Maven …"
+	@mvn --batch-mode --quiet --file $< compile dependency:copy-dependencies
 	@touch $@

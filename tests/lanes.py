@@ -18,7 +18,7 @@ from typing import IO
 
 ROOT = Path(__file__).parents[1]
 RUNGS = sorted({test.parent.name for test in ROOT.glob("tests/*/test_*.py")})
-WAITING = {"broker": ("broker", "page"), "faults": ("faults",)}
+WAITING = {"broker": ("broker", "page", "monitoring"), "faults": ("faults",)}
 LANES = {"memory": [rung for rung in RUNGS if rung not in sum(WAITING.values(), ())], **WAITING}
 
 

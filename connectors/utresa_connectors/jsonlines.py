@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from utresa.codec import MOST_CHARACTERS, RECORDS, Refused, Wire, accept, check_source, encode, instant
+from utresa.codec import MOST_CHARACTERS, RECORDS, Refused, Wire, accept, check_source, decode, encode, instant
 from utresa.domain.records import Event, FeedStatus, Record
 from utresa.topics import INPUT_TOPICS, Topic
+
+T = TypeVar("T")
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -21,12 +23,19 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     value: msgspec.Raw
 
 
+class _Addressed(msgspec.Struct):
+    """As much of a line as says where it is to go."""
+
+    topic: str = ""
+
+
 class BadLine(NamedTuple):
-    """A line that was refused: its number from 1, the reason and where in the line."""
+    """A line that was refused: its number from 1, the reason, where in it, and the input topic if it names one."""
 
     number: int
     reason: str
     place: str
+    topic: str | None = None
 
 
 def _object_like(record: type[Record | FeedStatus]) -> type[msgspec.Struct]:
@@ -39,6 +48,7 @@ def _object_like(record: type[Record | FeedStatus]) -> type[msgspec.Struct]:
 
 
 _LINE = msgspec.json.Decoder(Line)
+_ADDRESSED = msgspec.json.Decoder(_Addressed)
 _VALUES: Mapping[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(_object_like(record)) for name, record in RECORDS.items()
 }
@@ -48,12 +58,17 @@ _FIELD = re.compile(r"field `([a-z_]{1,40})`")
 
 def read(lines: Iterable[bytes]) -> Iterator[Event | FeedStatus | BadLine]:
     """Every line as an event, or as what is wrong with it; empty lines are passed over."""
+    return each(lines, parse)
+
+
+def each(lines: Iterable[bytes], take: Callable[[bytes], T]) -> Iterator[T | BadLine]:
+    """What `take` makes of every line, or why it refuses it; empty lines are passed over."""
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield parse(line)
+                yield take(line)
             except Refused as refused:
-                yield BadLine(number, refused.reason, refused.field)
+                yield BadLine(number, refused.reason, refused.field, _topic_of(line))
 
 
 def parse(line: bytes) -> Event | FeedStatus:
@@ -63,10 +78,28 @@ def parse(line: bytes) -> Event | FeedStatus:
 
 
 def wire(line: bytes) -> tuple[str, Wire]:
-    """One line as its agency would send it: the topic and the message. Raises Refused."""
+    """One line as its agency would send it: the topic and the message, with the CloudEvents headers that the line has
+    and the usual ones for those that it leaves out. Raises Refused."""
     head, topic, record = _line(line)
     accept(topic, head.key, head.headers["ce_id"], _instant(head), record)
-    return topic.name, encode(topic.name, record, head.headers["ce_id"], head.headers["ce_time"])
+    usual = encode(topic.name, record, head.headers["ce_id"], head.headers["ce_time"])
+    said = {name: text.encode() for name, text in head.headers.items()}
+    return topic.name, usual._replace(headers=[(name, said.get(name, text)) for name, text in usual.headers])
+
+
+def message(line: bytes) -> tuple[str, Wire]:
+    """As `wire`, once the message has passed the intake's own checks, from its bytes on. Raises Refused."""
+    topic, sent = wire(line)
+    decode(topic, sent.key, sent.value, sent.headers)
+    return topic, sent
+
+
+def _topic_of(line: bytes) -> str | None:
+    try:
+        topic = _ADDRESSED.decode(line).topic
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return topic if topic in INPUT_TOPICS else None
 
 
 def _line(line: bytes) -> tuple[Line, Topic, Record | FeedStatus]:

@@ -29,6 +29,8 @@ REQUEST_TIMEOUT_MS = 30_000
 FETCH_BYTES = 8 << 20
 BATCH_BYTES = 256 << 10
 BATCHES_UNDERWAY = 64
+# What a Kafka says of groups before its first one has come, and for a moment after a broker has.
+NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
 class KafkaUnavailable(Exception):
@@ -52,7 +54,7 @@ async def apply_topics(
     The number of partitions of a topic is never changed: the cases of its keys would move.
     """
     changes = TopicChanges()
-    async with _admin(kafka) as admin:
+    async with administering(kafka) as admin:
         there = set(await admin.list_topics())
         wanted = {topic.name: topic for topic in topics}
         missing = [topic for name, topic in wanted.items() if name not in there]
@@ -102,8 +104,8 @@ async def lag(kafka: str, group: str, topics: Sequence[str]) -> dict[str, int]:
     """By topic, the records that the group has not acknowledged yet."""
     ends = await end_offsets(kafka, topics)
     committed: dict[TopicPartition, Any] = {}
-    async with _admin(kafka) as admin:
-        with suppress(GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+    async with administering(kafka) as admin:
+        with suppress(*NO_COORDINATOR):
             committed = await admin.list_consumer_group_offsets(group)
     behind = dict.fromkeys(topics, 0)
     for (topic, partition), end in ends.items():
@@ -195,10 +197,11 @@ async def _next(consumer: AIOKafkaConsumer) -> list[Any]:
     return [record for records in fetched.values() for record in records]
 
 
-async def tell(kafka: str, topic: str, values: Iterable[tuple[int, bytes]]) -> None:
-    """Send values, each to its partition."""
+async def tell(kafka: str, topic: str, values: Iterable[tuple[int, bytes]]) -> list[Any]:
+    """Send values, each to its partition; what Kafka acknowledges, with the time that it has stamped each with."""
     async with _producer(kafka) as producer:
-        await asyncio.gather(*[await producer.send(topic, value, partition=partition) for partition, value in values])
+        sent = [await producer.send(topic, value, partition=partition) for partition, value in values]
+        return list(await asyncio.gather(*sent))
 
 
 async def send(
@@ -270,7 +273,8 @@ class _Outbox:
 
 
 @asynccontextmanager
-async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administering(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Kafka's own questions: what topics, groups and settings there are."""
     async with _started(
         kafka, lambda: AIOKafkaAdminClient(bootstrap_servers=kafka, request_timeout_ms=REQUEST_TIMEOUT_MS)
     ) as admin:
@@ -326,7 +330,7 @@ async def _started(kafka: str, make: Callable[[], Any]) -> AsyncIterator[Any]:
 
 async def _partitions(kafka: str, topics: Iterable[str]) -> list[TopicPartition]:
     """Every partition of the topics. Raises KafkaUnavailable for a topic that is not there."""
-    async with _admin(kafka) as admin:
+    async with administering(kafka) as admin:
         described = await admin.describe_topics(list(topics))
     for topic in described:
         if topic["error_code"]:

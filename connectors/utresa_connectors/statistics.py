@@ -21,7 +21,10 @@ async def current(address: str) -> dict[str, Statistic]:
 
 
 def put(figures: dict[str, Statistic], record: Any) -> None:
-    """Put a record of the topic among the figures."""
+    """Put a record of the topic among the figures; a tombstone takes its figure away."""
+    if record.value is None:
+        figures.pop(record.key.decode(), None)
+        return
     value = read_value(record.value)
     if isinstance(value["value"], Decimal):
         value["value"] = float(value["value"])

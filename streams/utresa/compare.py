@@ -15,9 +15,6 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import replace
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from utresa.domain.editions import Edition, Measure
 from utresa.domain.exits import (
@@ -33,7 +30,7 @@ from utresa.domain.exits import (
 from utresa.domain.figures import Cell, Figure, Key, Tally, contributions_of, published
 from utresa.domain.support import cells_in, is_about
 from utresa.recount import Recount
-from utresa.vintages import as_fields, as_text, dims_text, grid, named_dims, zero
+from utresa.vintages import as_fields, named_dims, zero
 
 Reason = Literal[
     "not-enforceable",
@@ -116,6 +113,11 @@ class Difference:
     def value(self) -> int:
         """The other edition's value less the one's; of a mean in tenths. No figure is taken as zero."""
         return (self.other.value if self.other else 0) - (self.one.value if self.one else 0)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the figures are in tenths."""
+        return any(figure is not None and figure.count is not None for figure in (self.one, self.other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +359,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
                     {"edition": comparison.one, **_fields(difference.one)},
                     {"edition": comparison.other, **_fields(difference.other)},
                 ],
-                "difference": difference.value / 10 if _is_mean(difference) else difference.value,
+                "difference": difference.value / 10 if difference.is_mean else difference.value,
                 "cases": difference.cases,
                 "reasons": [
                     {
@@ -377,33 +379,3 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 def _fields(figure: Figure | None) -> dict[str, Any]:
     return {"value": None} if figure is None else as_fields(figure)
-
-
-def _is_mean(difference: Difference) -> bool:
-    return any(figure is not None and figure.count is not None for figure in (difference.one, difference.other))
-
-
-def render(comparison: Comparison) -> RenderableType:
-    """The comparison as text: the figures that differ, with the cases and the reasons behind each."""
-    one, other = comparison.one, comparison.other
-    if not comparison.differences:
-        return Text(f"No figure differs between edition {one} and edition {other}.")
-    table = grid("measure", "year", "dimensions", right=(one, other, "difference", "cases"))
-    table.add_column("why")
-    for difference in comparison.differences:
-        _add_rows(table, difference)
-    return Group(Text(f"Figures that differ between edition {one} and edition {other}", "bold"), Text(), table)
-
-
-def _add_rows(table: Table, difference: Difference) -> None:
-    """The figure with its only reason; of several reasons each has a row under it."""
-    place, shares = difference.place, difference.shares
-    value = f"{difference.value / 10:+.1f}" if _is_mean(difference) else f"{difference.value:+}"
-    figures = ("–" if figure is None else as_text(figure) for figure in (difference.one, difference.other))
-    whole = (place.measure, str(place.year), dims_text(dict(place.dims)), *figures, value, str(difference.cases))
-    if len(shares) == 1:
-        table.add_row(*whole, str(shares[0].why))
-        return
-    table.add_row(*whole, "")
-    for share in shares:
-        table.add_row("", "", "", "", "", f"{share.units:+}", str(share.cases), str(share.why))

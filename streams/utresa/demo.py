@@ -15,19 +15,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from utresa_connectors import events, jsonlines, kafka, local_broker, report, statistics, synthetic
 
 from utresa import compare as comparing
 from utresa.domain.editions import EDITIONS, NEWEST
+from utresa.progress import bar
 from utresa.recount import Recount, as_json
 from utresa.settings import Settings
 from utresa.topics import CASE_EVENT, CASE_INPUTS, FEED_STATUS, INPUT_TOPICS, LINK, PARTIAL, REFERENCE_INPUTS
@@ -179,14 +179,14 @@ class Demo:
 
     async def _play(self, address: str, workers: Workers, err: Console) -> None:
         lines = list(synthetic.lines(seed=self.seed, disorder=True, duplicates=True))
-        with _bar(err, "events sent", len(lines)) as advance:
+        with bar(err, "events sent", len(lines), stays=True) as advance:
 
             async def sent(count: int) -> None:
                 advance(count)
                 await asyncio.sleep(0)
 
             await kafka.send(address, map(jsonlines.wire, lines), sent)
-        with _bar(err, "records processed", None) as advance:
+        with bar(err, "records processed", stays=True) as advance:
             async for done, total in settling(address, self.settings.group, workers):
                 advance(done, total)
 
@@ -275,22 +275,3 @@ def _named(rows: Iterable[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
 def _interrupt(*_: object) -> NoReturn:
     """SIGTERM ends the demo as Ctrl-C does, with its workers and its Kafka; also where the shell has SIGINT ignored."""
     raise KeyboardInterrupt
-
-
-@contextmanager
-def _bar(err: Console, what: str, total: int | None) -> Iterator[_Advance]:
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as progress:
-        yield _Advance(progress, progress.add_task(what, total=total))
-
-
-class _Advance:
-    """Moves one progress bar."""
-
-    def __init__(self, progress: Progress, task: object) -> None:
-        self.progress = progress
-        self.task = task
-
-    def __call__(self, completed: int, total: int | None = None) -> None:
-        changes = {"completed": completed} if total is None else {"completed": completed, "total": total}
-        self.progress.update(self.task, **changes)  # type: ignore[arg-type]

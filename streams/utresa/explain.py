@@ -27,7 +27,7 @@ from utresa.domain.editions import edition as edition_named
 from utresa.domain.explain import REASONS, Counted, NotCounted, Why, why
 from utresa.domain.figures import Figure, tenths
 from utresa.domain.grounds import Citation
-from utresa.domain.support import Item, Support, settled, supporting
+from utresa.domain.support import Support, settled, supporting
 from utresa.recount import Recount
 
 EXAMPLE = "2024/exits_removal/2024/authority=polisen,destination=unknown"
@@ -344,15 +344,26 @@ def _figure_tree(explanation: Explanation, show: int | None, language: str, edit
     if left_out := [dimension.name for dimension in measure.by if dimension.name not in question.dims]:
         root.add(Text(f"Over all values of {', '.join(left_out)}.", style="dim"))
     for support in supports[:show]:
-        branch = root.add(Text.assemble("case ", (support.case_id, "cyan"), f": {_amount_of(support)}"))
-        branch.add(_citation(support.decision, f"decision, {support.kind}"))
-        for item in support.items:
-            for record in item.records:
-                branch.add(_citation(record))
-            _grow_rules(branch, item)
+        _grow_case(root, support, measure)
     if show is not None and len(supports) > show:
         root.add(Text(f"… and {_spaced(len(supports) - show)} more: --all", style="dim"))
+    root.add(Text("What a case counts towards, and why not towards the rest: utresa explain CASE_ID", style="dim"))
     return root
+
+
+def _grow_case(root: Tree, support: Support, measure: Measure) -> None:
+    """A case with its decision; of several things that it counts each has a branch, with its records and rules."""
+    case = root.add(Text.assemble("case ", (support.case_id, "cyan"), f": {_amount_of(support)}"))
+    case.add(_citation(support.decision, f"decision, {support.kind}"))
+    for item in support.items:
+        branch = case
+        if len(support.items) > 1:
+            dims = ",".join(f"{name}={value}" for name, value in sorted(item.dims.items()))
+            branch = case.add(Text(f"{dims}: {item.amount}" if dims else f"{item.amount}", style="green"))
+        for record in item.records:
+            branch.add(_citation(record))
+        said_above = f"{measure.rule} ({measure.source})"
+        _grow_rules(branch, (rule for rule in item.rules if rule != said_above))
 
 
 def _case_tree(answer: Why) -> Tree:
@@ -365,14 +376,14 @@ def _case_tree(answer: Why) -> Tree:
     for counted in answer.counted:
         branch = counts.add(Text(_cell(counted), style="green"))
         branch.add(Text.assemble("by ", Text(", ").join(map(_named, counted.item.records))))
-        _grow_rules(branch, counted.item)
+        _grow_rules(branch, counted.item.rules)
     if answer.not_counted:
         _grow_reasons(root.add(Text("does not count", style="bold yellow")), answer.not_counted)
     return root
 
 
-def _grow_rules(branch: Tree, item: Item) -> None:
-    for rule in item.rules:
+def _grow_rules(branch: Tree, rules: Iterable[str]) -> None:
+    for rule in rules:
         branch.add(Text(f"→ {rule}"))
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A host or an IPv6 address in brackets, and a port; several with commas between.
+_HOST = r"(?:[^\s:,/]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+
+
+def _address(text: str | None) -> str | None:
+    """Kafka's address; nothing is as if it was not set."""
+    if text and not re.fullmatch(rf"{_HOST}(?:,{_HOST})*", text):
+        raise ValueError("write host:port, several with commas between")
+    return text
 
 
 class Settings(BaseSettings):
@@ -14,7 +25,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UTRESA_")
 
-    kafka: str | None = Field(default=None, description="Kafka's address, host:port,…; without it the local broker's")
+    kafka: Annotated[str | None, AfterValidator(_address)] = Field(
+        default=None, description="Kafka's address, host:port,…; without it the local broker's"
+    )
     group: str = Field(default="utresa", description="The workers' consumer group")
     partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of every topic")
     replicas: int = Field(default=1, ge=1, le=7, description="Replicas of every topic")
@@ -35,3 +48,11 @@ class Settings(BaseSettings):
     audit_log: Path = Field(
         default=Path("build/audit.jsonl"), description="Where look-ups of persons' cases are logged"
     )
+
+
+def what_is_off(error: ValidationError) -> list[str]:
+    """Each setting that cannot be read, with what it says and what it should be."""
+    return [
+        f"UTRESA_{str(one['loc'][0]).upper()}={one['input']}: {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors()
+    ]

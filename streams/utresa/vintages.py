@@ -13,15 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import reduce
 from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from utresa.domain.case import Case, held, take, with_reference
 from utresa.domain.editions import EDITIONS, NEWEST, Edition, Measure
@@ -40,8 +35,6 @@ KINDS: Mapping[Kind, str] = {
     "revival": "a withdrawn registration that holds again",
     "other": "any other first registration: an exit of the same year, a decision, a SIS exit, a transport's outcome",
 }
-MOST_COLUMNS = 4  # days of ten characters: with a measure and its dimensions they fit a console of 80
-MOST_NAMED = 3  # events named beside a change in text; JSON names all
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,87 +365,6 @@ def _change_json(change: Change) -> dict[str, Any]:
             for cause in change.causes
         ],
     }
-
-
-def render(triangle: Triangle) -> RenderableType:
-    """The triangle as text: the values by vintage, then why. Days that do not fit are said to be left out."""
-    heading = Text(f"Figures of {triangle.year}, edition {triangle.edition}, as of {triangle.as_of}", "bold")
-    if not triangle.vintages:
-        return Group(heading, Text("The year's figures were not published yet."))
-    if not triangle.figures:
-        return Group(heading, Text(f"No figure has changed since {triangle.vintages[0].day}."))
-    days = _shown(triangle.vintages)
-    left_out = len(triangle.vintages) - len(days)
-    note = [Text(f"{left_out} more days are among the changes below.", "dim")] if left_out else []
-    return Group(heading, Text(), _values(triangle, days), *note, Text(), _reasons(triangle))
-
-
-def _shown(vintages: Sequence[Vintage]) -> list[Vintage]:
-    """The first vintage, those published and the latest; of the others, evenly, as many as there is room for."""
-    chosen = {0, len(vintages) - 1, *(place for place, one in enumerate(vintages) if one.editions)}
-    others = [place for place in range(len(vintages)) if place not in chosen]
-    room = max(0, min(MOST_COLUMNS - len(chosen), len(others)))
-    chosen.update(others[(2 * column + 1) * len(others) // (2 * room)] for column in range(room))
-    return [vintages[place] for place in sorted(chosen)]
-
-
-def _values(triangle: Triangle, vintages: Sequence[Vintage]) -> Table:
-    table = grid("measure", "dimensions", right=map(_heading, vintages))
-    for revised in triangle.figures:
-        values = [revised.on(one.day) for one in vintages]
-        earlier = [values[0], *values[:-1]]
-        cells = (
-            Text(as_text(value), "bold" if value != before else "")
-            for before, value in zip(earlier, values, strict=True)
-        )
-        table.add_row(revised.measure, dims_text(revised.dims), *cells)
-    return table
-
-
-def _heading(vintage: Vintage) -> str:
-    return f"{vintage.day}\nreport {', '.join(vintage.editions)}" if vintage.editions else str(vintage.day)
-
-
-def _reasons(triangle: Triangle) -> Table:
-    table = grid("measure", "dimensions", "day", "change", "cause", "events")
-    for revised in triangle.figures:
-        names = (revised.measure, dims_text(revised.dims))
-        for change in revised.changes:
-            day = (str(change.day), f"{as_text(change.old)} → {as_text(change.new)}")
-            for kind, causes in _by_kind(change.causes):
-                amount = reduce(add, (cause.amount for cause in causes))
-                table.add_row(*names, *day, f"{as_text(amount, '+')} {kind}", _named(causes))
-                names = day = ("", "")
-    return table
-
-
-def _by_kind(causes: Iterable[Cause]) -> list[tuple[Kind, list[Cause]]]:
-    """The causes by kind, in the order of KINDS."""
-    of_kind: dict[Kind, list[Cause]] = defaultdict(list)
-    for cause in causes:
-        of_kind[cause.kind].append(cause)
-    return [(kind, of_kind[kind]) for kind in KINDS if kind in of_kind]
-
-
-def _named(causes: Sequence[Cause]) -> Text:
-    more = len(causes) - MOST_NAMED
-    named = ", ".join(cause.ce_id for cause in causes[:MOST_NAMED])
-    return Text(f"{named} and {more} more" if more > 0 else named)
-
-
-def dims_text(dims: Mapping[str, str]) -> str:
-    """Dimensions as `utresa recount` prints them."""
-    return " ".join(f"{name}={value}" for name, value in dims.items())
-
-
-def grid(*headings: str, right: Iterable[str] = ()) -> Table:
-    """A table of text columns, then of columns of figures."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold", min_width=12)
-    for heading in right:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
 
 
 def only(triangle: Triangle, measure: str) -> Triangle:

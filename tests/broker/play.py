@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from utresa.codec import Refused, Wire, decode, read_value
 from utresa.demo import STAGES, Workers, settling
 from utresa.domain.records import Event, FeedStatus
 from utresa.topics import CASE_INPUTS, INPUT_TOPICS, REFERENCE_INPUTS, REPORT, TOPICS
-from utresa_connectors import jsonlines, kafka, local_broker, synthetic
+from utresa_connectors import inspection, jsonlines, kafka, local_broker, synthetic
 
 UTRESA = str(Path(sys.executable).with_name("utresa"))
 PARTITIONS = 4
@@ -32,6 +33,7 @@ CORRUPT_AT, KILLED_AT = 130_000, 190_000  # of some 386 000 events
 MOST_BEHIND, LOOK_EVERY = 8_000, 4_000
 LAST_SNAPSHOT_SECONDS = 60
 COMMAND_SECONDS = 240
+ONE_IN = 100  # of the cases, for tests to which it is the same how many there are
 QUESTIONS: Mapping[str, Sequence[str]] = {
     **{f"recount {name}": ("recount", "--edition", name, "--format", "json") for name in EDITIONS},
     "report": ("report",),
@@ -127,6 +129,45 @@ def environment_of(address: str | None, **more: str) -> dict[str, str]:
     """The environment of a command; tables as wide as they are."""
     inherited = {name: value for name, value in os.environ.items() if name != "UTRESA_KAFKA"}
     return inherited | ({"UTRESA_KAFKA": address} if address else {}) | {"COLUMNS": "200"} | more
+
+
+def start(directory: Path, *words: str, stderr: Any = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """A command that goes on beside the test, where `utresa broker start` has been run."""
+    return subprocess.Popen([UTRESA, *words], cwd=directory, env=environment_of(None), stderr=stderr)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A directory in which `utresa broker start` has been run, and what was answered there first."""
+
+    directory: Path
+    address: str
+    worker_without_topics: Answer
+    applied: Answer
+    sending: subprocess.Popen[bytes]
+
+    def utresa(self, *words: str, **environment: str) -> Answer:
+        """A command run there: it finds the local broker by itself."""
+        return utresa(None, *words, cwd=self.directory, environment=environment)
+
+
+async def configure(address: str, topic: str, config: dict[str, str]) -> None:
+    """Give a topic these settings, and Kafka's own for all others; wait until Kafka says so itself."""
+    async with kafka.administering(address) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
+    await until(lambda: _has(address, topic, config))
+
+
+async def _has(address: str, topic: str, config: Mapping[str, str]) -> bool:
+    return config.items() <= (await inspection.topics(address))[topic].config.items()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+    """Wait until Kafka says that something holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.1)
 
 
 def play(address: str, workers: Workers) -> Played:

@@ -11,66 +11,23 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from utresa.topics import INPUT_TOPICS, STATISTICS, TOPICS
-from utresa_connectors import kafka, local_broker, report
+from utresa_connectors import kafka, report, synthetic
 
 from tests.broker import play
-from tests.broker.play import UTRESA, Answer, Played
+from tests.broker.play import UTRESA, Answer, Played, Site
 from tests.oracle import lives
 
 NOWHERE = "127.0.0.1:1"  # where nobody listens
 LIFE = [json.dumps(line).encode() for line in (lives.decision(), lives.left("2024-03-01"))]
 BAD_LINE = b'{"topic": "polisen.decision.v1"}'
-
-
-@dataclass(frozen=True)
-class Place:
-    """A directory in which `utresa broker start` has been run, and what was answered there first."""
-
-    directory: Path
-    address: str
-    worker_without_topics: Answer
-    applied: Answer
-    sending: subprocess.Popen[bytes]
-
-    def utresa(self, *words: str, **environment: str) -> Answer:
-        """A command run there: it finds the local broker by itself."""
-        return play.utresa(None, *words, cwd=self.directory, environment=environment)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, jars_dir: Path) -> Iterator[Place]:
-    """A local broker with its topics applied, and `utresa synthesize --send` on its way."""
-    play.require_java(jars_dir)
-    directory = tmp_path_factory.mktemp("place")
-    (directory / "build").mkdir()
-    (directory / "build" / "kafka-jars").symlink_to(jars_dir)
-    sending = None
-    try:
-        started = play.utresa(None, "broker", "start", "--port", "0", cwd=directory)
-        assert started.returncode == 0, started.stderr
-        without = play.utresa(None, "worker", cwd=directory)
-        applied = play.utresa(None, "topics", "apply", cwd=directory)
-        sending = _start(directory, "synthesize", "--seed", "5", "--send")
-        yield Place(directory, started.stdout.strip(), without, applied, sending)
-    finally:
-        if sending is not None:
-            sending.kill()
-            sending.wait()
-        local_broker.stop(directory / local_broker.DATA_DIR)
-
-
-def _start(directory: Path, *words: str, stderr: Any = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([UTRESA, *words], cwd=directory, env=play.environment_of(None), stderr=stderr)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -84,13 +41,13 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
 # The broker
 
 
-def test_broker_status_says_where_it_runs(place: Place) -> None:
+def test_broker_status_says_where_it_runs(place: Site) -> None:
     answer = place.utresa("broker", "status")
     assert answer.returncode == 0
     assert answer.stdout.startswith(place.address)
 
 
-def test_broker_start_finds_the_one_that_runs(place: Place) -> None:
+def test_broker_start_finds_the_one_that_runs(place: Site) -> None:
     again = place.utresa("broker", "start")
     assert (again.returncode, again.stdout.strip()) == (0, place.address)
 
@@ -104,22 +61,22 @@ def test_broker_status_exits_with_1_where_none_runs(tmp_path: Path) -> None:
 # Topics
 
 
-def test_topics_apply_creates_every_topic_and_is_done_then(place: Place) -> None:
+def test_topics_apply_creates_every_topic_and_is_done_then(place: Site) -> None:
     assert place.applied.returncode == 0
     assert place.applied.stdout.splitlines() == [f"created {name}" for name in TOPICS]
     again = place.utresa("topics", "apply")
     assert (again.returncode, again.stdout) == (0, "")
 
 
-def test_topics_apply_corrects_a_changed_setting(place: Place) -> None:
-    asyncio.run(_configure(place.address, STATISTICS.name, STATISTICS.config | {"min.compaction.lag.ms": "1"}))
+def test_topics_apply_corrects_a_changed_setting(place: Site) -> None:
+    asyncio.run(play.configure(place.address, STATISTICS.name, STATISTICS.config | {"min.compaction.lag.ms": "1"}))
     corrected = place.utresa("topics", "apply")
     assert corrected.returncode == 0
     assert corrected.stdout == f"corrected {STATISTICS.name}: min.compaction.lag.ms=86400000\n"
     assert place.utresa("topics", "apply").stdout == ""
 
 
-def test_topics_apply_refuses_another_number_of_partitions(place: Place) -> None:
+def test_topics_apply_refuses_another_number_of_partitions(place: Site) -> None:
     refused = place.utresa("topics", "apply", UTRESA_PARTITIONS="3")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert {line.split()[0] for line in refused.stderr.splitlines()} == TOPICS.keys()
@@ -131,15 +88,6 @@ def test_topics_list_is_the_registry_and_asks_no_kafka(tmp_path: Path) -> None:
     assert answer.returncode == 0
     listed = {row["topic"]: (row["record"], row["key"], row["config"]) for row in json.loads(answer.stdout)}
     assert listed == {name: (topic.record, topic.key, topic.config) for name, topic in TOPICS.items()}
-
-
-async def _configure(address: str, topic: str, config: dict[str, str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    await admin.start()
-    try:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
-    finally:
-        await admin.close()
 
 
 # Where there is no Kafka
@@ -170,17 +118,17 @@ def test_a_worker_that_cannot_reach_kafka_exits_with_1_and_names_it(tmp_path: Pa
     assert "Traceback" not in answer.stderr
 
 
-def test_a_worker_without_topics_exits_with_1_and_says_how_to_have_them(place: Place) -> None:
+def test_a_worker_without_topics_exits_with_1_and_says_how_to_have_them(place: Site) -> None:
     assert place.worker_without_topics.returncode == 1
     (failed,) = _events(place.worker_without_topics.stderr, "worker-failed")
     assert failed["error"] == "TopicsMissing"
     assert "utresa topics apply" in failed["detail"]
 
 
-def test_a_worker_tells_of_itself_on_loopback_and_ends_with_0_amid_events(place: Place, tmp_path: Path) -> None:
+def test_a_worker_tells_of_itself_on_loopback_and_ends_with_0_amid_events(place: Site, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with log.open("wb") as out:
-        worker = _start(place.directory, "worker", stderr=out)
+        worker = play.start(place.directory, "worker", stderr=out)
     try:
         until(lambda: _events(log.read_text(), "health-served"))
         (served,) = _events(log.read_text(), "health-served")
@@ -215,9 +163,11 @@ def _get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
 # Events in, figures out
 
 
-def test_synthesize_sends_the_history(place: Place) -> None:
+def test_synthesize_sends_the_history(place: Site) -> None:
     assert place.sending.wait(timeout=play.COMMAND_SECONDS) == 0
-    assert 370_000 < sum(asyncio.run(kafka.end_offsets(place.address, INPUT_TOPICS)).values()) < 400_000
+    history = Counter(json.loads(line)["topic"] for line in synthetic.lines(seed=1, one_in=play.ONE_IN))
+    ends = asyncio.run(kafka.end_offsets(place.address, INPUT_TOPICS))
+    assert {topic: sum(end for (name, _), end in ends.items() if name == topic) for topic in history} == history
 
 
 def test_report_prints_the_four_tables(played: Played) -> None:
@@ -237,7 +187,7 @@ def test_report_prints_json_with_labels_in_english(played: Played) -> None:
     assert first["title"] == report.TABLES[0].title.en
 
 
-def test_report_compare_exits_with_0_only_when_all_figures_agree(played: Played, place: Place) -> None:
+def test_report_compare_exits_with_0_only_when_all_figures_agree(played: Played, place: Site) -> None:
     agrees = played.answers["report --compare"]
     assert agrees.returncode == 0
     assert "116 of 116 figures agree" in agrees.stdout

@@ -23,6 +23,8 @@ from utresa.recount import Recount, as_json, recount
 from utresa.topics import INPUT_TOPICS
 from utresa_connectors import jsonlines
 
+from tests.documents import fenced
+
 CASES = Path(__file__).parent / "cases"
 ALL_EDITIONS = [edition.name for edition in EDITIONS]
 OWN_DAY = ("decided_on", "opened_on", "handed_over_on", "exit_on", "ordered_on", "outcome_on")
@@ -86,7 +88,11 @@ def _by_label(written: dict[str | int, Any] | str) -> Figures:
 
 
 def _load(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), _Yaml)
+    return _read(path.read_text(encoding="utf-8"))
+
+
+def _read(text: str) -> Any:
+    return yaml.load(text, _Yaml)
 
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = _load(CASES / "defaults.yaml")
@@ -96,6 +102,8 @@ LIVES = [
     if path.name != "defaults.yaml"
     for written in _load(path)
 ]
+# The page that tells how to write one shows one, which may be another's word for word.
+SHOWN = [msgspec.convert(written, Life) for block in fenced(CASES / "README.md", "yaml") for written in _read(block)]
 each_life = pytest.mark.parametrize("life", LIVES, ids=[life.name for life in LIVES])
 
 
@@ -188,6 +196,11 @@ def test_the_case_has_the_findings_that_it_says_in_any_order_of_arrival(life: Li
         for event in _events(random.sample(lines, len(lines))):
             count.add(event)
         assert {key: [one.code for one in found] for key, found in count.findings().items()} == expected
+
+
+def test_the_case_that_the_page_shows_is_one() -> None:
+    assert len(SHOWN) == 1
+    test_the_case_counts_towards_what_it_says(SHOWN[0])
 
 
 def test_every_case_has_a_sentence_of_its_own() -> None:

@@ -235,6 +235,13 @@ def test_feeds_say_up_to_when_they_are_complete(in_order: list[Arrival]) -> None
     assert in_order[-1].ce_time == "2025-02-20T20:00:00Z"
 
 
+def test_one_in_so_many_cases_is_written_as_it_is_in_the_whole(in_order: list[Arrival], lives: list[Life]) -> None:
+    part = [arrived(line) for line in synthetic.events(SEED, one_in=100)]
+    assert Counter(part) <= Counter(in_order)
+    cases = [one for one in part if not one.topic.endswith("feed-status.v1")]
+    assert len(cases) == sum(len(life.events) for life in lives[::100])
+
+
 def test_scale_writes_every_event_again_under_other_names(in_order: list[Arrival]) -> None:
     twofold = [arrived(line) for line in islice(synthetic.events(SEED, scale=2), 4000)]
     pairs = zip(*(iter(one for one in twofold if one.revision[0]),) * 2, strict=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from utresa_connectors.page.app import Page
 from utresa_connectors.page.board import Board
 from utresa_connectors.page.comparing import Comparisons
 
+from tests.needs import missing
 from tests.page import records
 
 
@@ -31,13 +31,6 @@ def page(board: Board, tmp_path: Path) -> Page:
 def client(page: Page) -> Iterator[TestClient]:
     with TestClient(page.app(), follow_redirects=False) as client:
         yield client
-
-
-def missing(what: str) -> None:
-    """Skip without it, but not in CI, which has to have it."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")

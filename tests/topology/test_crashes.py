@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import pytest
 from utresa.codec import read_value
+from utresa.engine.effects import Message
 from utresa.testing import Commit, Crash, Driver, Duplicate, Rebalance
 from utresa.topics import DISCREPANCY, LINK, PARTIAL, RECEIPTS, STATISTICS
 
@@ -110,6 +111,43 @@ def test_should_write_a_figure_again_that_a_paused_worker_has_overwritten() -> N
         assert told[-1] == 3, (at, told)
         overwritten += told != sorted(told)
     assert overwritten
+
+
+@pytest.mark.parametrize("value", [None, b"foreign"], ids=["removed", "replaced"])
+def test_should_write_a_figure_again_that_somebody_by_hand_has(value: bytes | None) -> None:
+    run = stage.driver()
+    run.play(stage.items([lives.decision(), lives.left("2024-06-01")]))
+    [place] = [place for place in range(stage.PARTITIONS) if _written(run, place)]
+    said = _written(run, place)
+    run.log.append(STATISTICS.name, Message(CELL, value, partition=place))
+    run.run()
+    assert _written(run, place) == [*said, value, said[-1]]
+
+
+def test_should_pass_by_what_is_no_figure_of_the_edition() -> None:
+    """Who may write to the topic has written something else there: the figures go on."""
+    keys = [
+        b"2024/none",
+        b"2024/exits_removal/2024/authority=sis",
+        b"2024/exits_removal/x/",
+        b"2024/charters/-1",
+        b"\xff",
+    ]
+    run = stage.driver()
+    first, second = lives.decision(), lives.left("2024-06-01")
+    run.play(stage.items([first]))
+    for key, place in product(keys, range(stage.PARTITIONS)):
+        run.log.append(STATISTICS.name, Message(key, b"foreign", partition=place))
+    run.play(stage.items([second]))
+    assert [one.value for one in run.records(STATISTICS.name) if one.key in keys] == [b"foreign"] * len(
+        keys
+    ) * stage.PARTITIONS
+    written = [one for one in run.records(STATISTICS.name) if one.key == CELL]
+    assert read_value(written[-1].value or b"")["value"] == 1
+
+
+def _written(run: Driver, place: int) -> list[bytes | None]:
+    return [one.value for one in run.partition(STATISTICS.name, place) if one.key == CELL]
 
 
 def test_should_take_back_a_figure_that_an_earlier_owner_published_and_did_not_live_to_note() -> None:

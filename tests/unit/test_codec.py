@@ -26,7 +26,7 @@ from utresa.codec import (
 from utresa.domain.records import Decision, Event, FeedStatus
 from utresa.engine.blocks import Block
 from utresa.engine.effects import partition_of
-from utresa.processors.intake import accepted
+from utresa.processors.intake import Receipts, accepted
 from utresa.topics import INPUT_TOPICS
 from utresa_schemas import by_name
 
@@ -287,7 +287,7 @@ def test_a_key_in_another_partition_than_kafka_gives_it_is_refused() -> None:
     partition = partition_of(b"c1", 4)
     record = Fetched(GOOD.key, GOOD.value, list(GOOD.headers.items()), 17, 0)
     letters: dict[str, list[Any]] = {}
-    receipts: dict[str, list[Any]] = {}
+    receipts = Receipts()
     [(key, _event, _record)] = accepted(Block(GOOD.topic, partition, [record]), {}, 4, letters, receipts)
     assert (key, letters, receipts) == (b"c1", {}, {})
     assert list(accepted(Block(GOOD.topic, (partition + 1) % 4, [record]), {}, 4, letters, receipts)) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from random import Random
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from utresa.compare import REASONS, Comparison, Difference, Why, compare, render, to_json
+from utresa.cli.differences import render
+from utresa.compare import REASONS, Comparison, Difference, Why, compare, to_json
 from utresa.domain.editions import EDITIONS, MEASURES, Edition, Measure, edition
 from utresa.domain.figures import Cell, Figure, Key, contributions
 from utresa.domain.records import Event
@@ -59,8 +61,8 @@ def values(difference: Difference) -> tuple[int | None, int | None]:
     return one.value if one else None, other.value if other else None
 
 
-def text(found: Comparison) -> str:
-    console = Console(file=io.StringIO(), width=200)
+def text(found: Comparison, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(render(found))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -256,7 +258,8 @@ def test_of_a_mean_the_units_are_the_items_it_is_taken_over() -> None:
     assert (difference.one, difference.other) == (Figure(175, 2, 35), Figure(300, 1, 30))
     assert (difference.cases, shares(difference)) == (1, [("measure-redefined", None, 1, -1)])
     assert to_json(found)["figures"][0]["difference"] == 12.5
-    assert "17.5 (n=2)   30.0 (n=1)        +12.5       1   the measure is defined otherwise" in text(found)
+    assert re.search(r"17\.5 \(n=2\) +30\.0 \(n=1\) +\+12\.5 +1 +a\n", text(found))
+    assert "\na  the measure is defined otherwise" in text(found)
 
 
 # Random histories, against recounts
@@ -416,14 +419,31 @@ def test_as_json_a_figure_has_both_values_the_cases_and_the_reasons() -> None:
 
 def test_the_text_gives_the_only_reason_beside_the_figure_and_several_below_it() -> None:
     lines = decision(final_on=None), left("2024-05-01", enforcing_authority="POLISEN")
-    assert "home_country      0      1           +1       1   only under 2024: exit before" in text(compared(*lines))
+    assert re.search(r"home_country +0 +1 +\+1 +1 +[a-z]\n", text(compared(*lines)))
     two = decision(case_id="c2"), left("2024-05-01", case_id="c2", agency=POLISEN)
     third = decision(case_id="c3", final_on=None), left("2024-05-01", case_id="c3", enforcing_authority="POLISEN")
     shown = [line.split() for line in text(compared(*lines, *two, *third)).splitlines()]
-    at = next(number for number, line in enumerate(shown) if line[:1] == ["exits_removal"])
-    assert shown[at][-4:] == ["1", "2", "+1", "3"]
-    assert shown[at + 1][:4] == ["+2", "2", "only", "under"]
-    assert shown[at + 2][:4] == ["-1", "1", "only", "under"]
+    at = shown.index(["exits_removal", "2024"])
+    assert shown[at + 3][-4:] == ["1", "2", "+1", "3"]
+    (plus, two_cases, more), (minus, one_case, less) = shown[at + 4 : at + 6]
+    assert (plus, two_cases, minus, one_case) == ("+2", "2", "-1", "1")
+    assert [more, "only", "under", "2024:"] in [line[:4] for line in shown]
+    assert [less, "only", "under", "2023:"] in [line[:4] for line in shown]
+
+
+def test_the_text_fits_a_console_of_80_columns_with_no_word_broken() -> None:
+    lives = [
+        (decision(case_id=kind, kind=kind, final_on=None), left("2024-05-01", case_id=kind, agency=POLISEN))
+        for kind in ("REMOVAL", "DUBLIN_TRANSFER")
+    ]
+    found = compared(*(line for life in lives for line in life), one=E2023, other=replace(E2024, measures=()))
+    lines = text(found).splitlines()
+    assert found.differences
+    assert max(map(len, lines)) <= 80
+    for difference in found.differences:
+        place = difference.place
+        words = {f"{place.measure} {place.year}", *(value for _, value in place.dims), f"{difference.value:+}"}
+        assert [word for word in words if not difference.is_mean and word not in "\n".join(lines)] == []
 
 
 def test_every_reason_is_said_in_words() -> None:

@@ -13,7 +13,7 @@ from utresa.cli import app
 from utresa.codec import REASONS, Refused, decode
 from utresa.domain.records import Event, ExitRegistration
 from utresa.engine.blocks import Block
-from utresa.processors.intake import Outbox, accepted
+from utresa.processors.intake import Outbox, Receipts, accepted
 from utresa.topics import DEAD_LETTERS
 from utresa_connectors import dead_letters, jsonlines, kafka
 from utresa_connectors.dead_letters import Letter, Selection
@@ -54,7 +54,7 @@ def refuse(key: bytes | None, value: bytes | None, headers: Any, topic: str = TO
     """What the intake makes of a record: the letter, as it then lies in its topic."""
     letters: Outbox = {}
     block = Block(topic, 2, [Arrived(key, value, headers, offset)])
-    assert not list(accepted(block, (), 4, letters, {}))
+    assert not list(accepted(block, (), 4, letters, Receipts()))
     ((name, [letter]),) = letters.items()
     assert name == DEAD_LETTERS[1].name
     moment = int(AT.timestamp() * 1000)

@@ -17,7 +17,10 @@ from prometheus_client import CollectorRegistry
 from utresa.audit.metrics import AuditMetrics
 from utresa.audit.published import REASONS as AUDIT_REASONS
 from utresa.cli import app
+from utresa.cli.definitions import markdown
 from utresa.codec import REASONS
+from utresa.doctor.finding import CHECKS
+from utresa.domain.editions import NEWEST
 from utresa.domain.findings import CODES
 from utresa.engine import effects, store, worker  # their errors are EngineErrors  # noqa: F401
 from utresa.engine.errors import EngineError
@@ -25,17 +28,11 @@ from utresa.metrics import Metrics
 from utresa.processors import recheck  # the same  # noqa: F401
 from utresa.settings import Settings
 from utresa.topics import TOPICS
+from utresa_connectors.page.board import Board, Definition
+from utresa_connectors.page.metrics import PageMetrics
 
-ROOT = Path(__file__).parents[2]
-README, RUNBOOK = ROOT / "README.md", ROOT / "deploy" / "runbook.md"
-PAGES = sorted(
-    [
-        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
-        *(ROOT / "deploy").rglob("*.md"),
-        *(ROOT / "schemas").rglob("*.md"),
-        *(ROOT / "tests").rglob("*.md"),
-    ]
-)
+from tests.documents import PAGES, README, ROOT, RUNBOOK, code_blocks, fenced
+
 COMMAND: Any = typer.main.get_command(app)
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -50,16 +47,6 @@ PLACES = re.compile(f"{HOSTS}|{PATHS}".encode())
 # Commands
 
 
-def code_blocks(page: Path) -> Iterator[str]:
-    """The lines of indented and fenced blocks, without comments."""
-    fenced = False
-    for line in page.read_text().splitlines():
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            yield re.sub(r"(^|\s+)# .*", "", line).strip()
-
-
 def code_spans(page: Path) -> list[str]:
     """What stands between backticks."""
     return re.findall(r"`([^`\n]+)`", page.read_text())
@@ -67,7 +54,7 @@ def code_spans(page: Path) -> list[str]:
 
 def words(code: str, program: str) -> list[str] | None:
     """The words after the program, up to a pipe or redirection; None where the code is no call of it."""
-    call = re.match(rf"(?:\w+=\S+ )*(?:\.venv/bin/)?{program}(?: (?P<rest>[^|>]*))?(?:[|>].*)?$", code)
+    call = re.match(rf"(?:\w+=\S+ )*(?:\.venv/bin/)?{program}(?: (?P<rest>[^|<>]*))?(?:[|<>].*)?$", code)
     return shlex.split(call["rest"] or "") if call else None
 
 
@@ -78,7 +65,7 @@ def calls(codes: Iterable[str], program: str) -> list[list[str]]:
 def command_of(args: list[str]) -> tuple[Any, list[str]]:
     """The command of these words, and the words that are left for it. Fails for a sub-command that is not there."""
     command: Any = COMMAND
-    while args and hasattr(command, "commands"):
+    while args and hasattr(command, "commands") and not args[0].startswith("-"):
         name, *args = args
         assert name in command.commands, f"no command {name!r}: there are {', '.join(command.commands)}"
         command = command.commands[name]
@@ -116,7 +103,7 @@ def test_every_make_target_is_there(page: Path) -> None:
 
 @every_page
 def test_every_python_example_gives_what_it_says(page: Path) -> None:
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+    for block in fenced(page, "python"):
         names: dict[str, Any] = {}
         for line in block.splitlines():
             code, _, says = line.partition("  # ")
@@ -191,6 +178,56 @@ def test_every_metric_result_and_log_event_of_the_audit_is_in_its_section_and_no
     results = {"equal", "different", *AUDIT_REASONS}
     told = {*metric_names(AuditMetrics), *results, *logged_events("cli/audit.py")}
     assert rows(section(RUNBOOK, "The audit")) == told
+
+
+def test_every_metric_of_the_page_is_in_its_section_and_none_else() -> None:
+    """Those of the figures are named after the measures, so they are one line."""
+    board = Board()
+    board.definitions["2024", "exits"] = Definition("2024", "exits", "", "", "", "", "", (), "count")
+    board.cells["2024"] = {}
+    names = set(metric_names(lambda registry: registry.register(PageMetrics(board, lambda: 0))))
+    assert rows(section(RUNBOOK, "The page")) == {
+        re.sub("^utresa_figure_.*", "utresa_figure_<measure>", one) for one in names
+    }
+
+
+def test_every_check_of_the_doctor_is_in_its_section_and_none_else() -> None:
+    assert rows(section(RUNBOOK, "The doctor")) == set(CHECKS)
+
+
+def test_every_section_and_every_command_that_the_doctor_names_is_there() -> None:
+    headings = re.findall(r"^## (.+)$", RUNBOOK.read_text(), re.MULTILINE)
+    code = "\n".join(path.read_text() for path in (ROOT / "streams" / "utresa" / "doctor").glob("*.py"))
+    sections = set(re.findall(r"section\([\"'](.+?)[\"']\)", code))
+    assert len(sections) > 5
+    assert sections <= set(headings)
+    commands = calls(re.findall(r"`([^`\n]+)`", code), "utresa")
+    assert len(commands) > 5
+    for args in commands:
+        command_of(args)
+
+
+def leaves(command: Any, name: str = "utresa") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+    for one, sub in getattr(command, "commands", {}).items():
+        yield from leaves(sub, f"{name} {one}")
+
+
+@pytest.mark.parametrize(("name", "command"), list(leaves(COMMAND)), ids=[name for name, _ in leaves(COMMAND)])
+def test_the_help_of_every_command_has_examples_that_can_be_parsed(name: str, command: Any) -> None:
+    examples = calls(re.findall(r"^  (.+?)(?:  +#.*)?$", command.epilog or "", re.MULTILINE), "utresa")
+    assert examples
+    for args in examples:
+        found, rest = command_of(args)
+        assert found.name == command.name
+        found.make_context(found.name, rest)
+
+
+def test_the_page_of_definitions_is_what_the_command_makes() -> None:
+    """When it is not: utresa definitions --format markdown > deploy/definitions.md"""
+    assert (ROOT / "deploy" / "definitions.md").read_text().splitlines() == "\n".join(markdown(NEWEST)).splitlines()
 
 
 def test_every_setting_is_in_the_readme_with_its_default() -> None:

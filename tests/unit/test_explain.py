@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import time
 from collections import Counter
@@ -586,6 +587,23 @@ def test_the_tree_of_a_figure_shows_the_first_cases_and_how_many_more() -> None:
     assert "case [c4]: 1" in everything
     assert "Exits in accordance with removal decisions made by the Migration Agency (Table 1)." in everything
     assert "more: --all" not in everything
+
+
+def test_the_tree_of_a_figure_has_a_branch_for_each_thing_that_a_case_counts() -> None:
+    lines = [
+        decision(),
+        left("2024-02-01"),
+        enforcement_case("2024-03-01", "RE_ENCOUNTER"),
+        left("2024-05-01", record_id="c1-m2", enforcing_authority="POLISEN"),
+    ]
+    found = explained(lines, REMOVAL)
+    text = _drawn(found)
+    assert "case c1: 2" in text
+    _, *branches = text.split("authority=")
+    shown = {branch.partition(",")[0]: re.findall(r"exit_on (\S+),", branch) for branch in branches}
+    assert shown == {"migrationsverket": ["2024-02-01"], "polisen": ["2024-05-01"]}
+    assert text.count("by the day of exit.") == 1, "the measure's rule stands above, once"
+    assert "utresa explain CASE_ID" in text.splitlines()[-1]
 
 
 def test_the_tree_of_a_case_says_what_counts_and_what_does_not() -> None:

@@ -222,7 +222,7 @@ def test_a_refusal_names_no_value() -> None:
 def test_after_a_bad_line_the_rest_is_still_read() -> None:
     found = list(jsonlines.read([line(), b"rubbish\n", b"\n", b"  \n", line(exit_on="no"), line(revision=2)]))
     assert [isinstance(one, Event) for one in found] == [True, False, False, True]
-    assert found[1:3] == [BadLine(2, "not-json", ""), BadLine(5, "invalid-value", "exit_on")]
+    assert found[1:3] == [BadLine(2, "not-json", ""), BadLine(5, "invalid-value", "exit_on", EXIT["topic"])]
 
 
 def test_line_ends_of_either_kind_and_spaces_do_no_harm() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,7 +72,8 @@ class Takeover:
         asyncio.run(self._take_over(directory, one))
 
     async def _take_over(self, directory: Path, one: Loaded) -> None:
-        app = EngineApp([self.words], EngineSettings(kafka="127.0.0.1:1", data_dir=directory), Metrics())
+        self.metrics = Metrics()
+        app = EngineApp([self.words], EngineSettings(kafka="127.0.0.1:1", data_dir=directory), self.metrics)
         app.publisher, app.consumer = cast(Any, self.publisher), cast(Any, self.blocks)
         [stage] = app.stages
         stage.tables["words"].store.hold({0: one})
@@ -131,3 +133,12 @@ def test_should_make_lost_rows_anew_when_the_group_reads_from_the_beginning(tmp_
 def test_should_publish_nothing_when_input_is_lost(tmp_path: Path) -> None:
     with pytest.raises(InputLost):
         Takeover(tmp_path, loaded(), Standing(0, 3, 20))
+
+
+def test_should_tell_the_lag_from_the_takeover_on_and_leave_none_behind(tmp_path: Path) -> None:
+    """The first block may be long in coming, and the backlog is there before it."""
+    metrics = Takeover(tmp_path, loaded(A, owner(4, 0)), Standing(3, 0, 20)).metrics
+    lag = partial(metrics.registry.get_sample_value, "utresa_lag_records", {"topic": INPUT, "partition": "0"})
+    assert lag() == 17
+    metrics.forget_partition([INPUT], [], 0)
+    assert lag() is None

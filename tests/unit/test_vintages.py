@@ -12,11 +12,12 @@ from random import Random
 
 import pytest
 from rich.console import Console
+from utresa.cli.triangles import render, shown
 from utresa.domain.editions import EDITIONS, NEWEST, Edition, Measure
 from utresa.domain.figures import Figure, Key
 from utresa.domain.records import Event
 from utresa.recount import recount
-from utresa.vintages import KINDS, Change, Revised, Triangle, add, as_text, first_vintage, render, revisions, to_json
+from utresa.vintages import KINDS, Change, Revised, Triangle, Vintage, add, as_text, first_vintage, revisions, to_json
 from utresa_connectors import jsonlines
 
 from tests.oracle.histories import Line, random_history
@@ -65,8 +66,8 @@ def causes(change: Change) -> list[tuple[str, str, int]]:
     return [(cause.ce_id, cause.kind, cause.amount.value) for cause in change.causes]
 
 
-def text(found: Triangle, width: int = 160) -> str:
-    console = Console(file=io.StringIO(), width=width)
+def text(found: Triangle, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, markup=False)
     console.print(render(found))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -370,13 +371,15 @@ def test_as_json_every_vintage_has_its_value_and_every_change_its_causes() -> No
 
 def test_the_text_shows_both_values_and_names_the_event() -> None:
     shown = text(triangle(left("2024-05-01", registered_on="2025-03-01", ce_id="[late]")))
-    by_vintage, reasons = shown.split("cause")
-    assert re.findall(r"2025-..-..|report 2024", by_vintage)[-3:] == ["2025-02-20", "report 2024", "2025-03-01"]
-    assert re.search(r"exits_removal +authority=migrationsverket destination=home_country +0 +1", by_vintage)
+    by_vintage, reasons = shown.split("exits_removal authority=migrationsverket,destination=home_country\n")
+    assert re.findall(r"2025-..-..|report 2024", by_vintage)[1:4] == ["2025-02-20", "report 2024", "2025-03-01"]
+    assert re.search(r"migrationsverket +home_country +0 +1", by_vintage)
     assert re.search(r"2025-03-01 +0 → 1 +\+1 late-registration +\[late\]", reasons)
 
 
-def test_the_text_names_some_events_of_many_and_says_what_it_leaves_out() -> None:
+@pytest.fixture(scope="module")
+def busy() -> Triangle:
+    """Five cases on one day, and one on each of nine later ones."""
     cases = [f"c{number}" for number in range(9)]
     lines = [decision(case_id=case_id) for case_id in cases]
     lines += [left("2024-05-01", case_id=one, registered_on="2025-03-01", ce_id=one) for one in cases[:5]]
@@ -385,10 +388,29 @@ def test_the_text_names_some_events_of_many_and_says_what_it_leaves_out() -> Non
         for number in range(9)
     ]
     lines += [decision(case_id=f"d{number}") for number in range(9)]
-    shown = text(revisions(events_of(lines), 2024))
+    return revisions(events_of(lines), 2024)
+
+
+def test_the_text_names_some_events_of_many_and_says_what_it_leaves_out(busy: Triangle) -> None:
+    shown = text(busy)
     assert "c0, c1, c2 and 2 more" in shown
-    assert "7 more days are among the changes below." in shown
+    assert "8 more days are among the changes below." in shown
     assert "2025-04-18" in shown.split("more days")[0], "the latest day is always shown"
+    assert "2 more days are among the changes below." in text(busy, width=160)
+
+
+def test_the_text_fits_a_console_of_80_columns_with_no_word_broken(busy: Triangle) -> None:
+    shown = text(busy)
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    for revised in busy.figures:
+        assert [word for word in (revised.measure, *revised.dims.values()) if word not in shown] == []
+
+
+def test_the_first_the_published_and_the_latest_vintage_are_shown_before_others() -> None:
+    vintages = [Vintage(date(2024, 2, day), ("2024",) if day == 9 else ()) for day in range(1, 30)]
+    assert [one.day.day for one in shown(vintages, 3)] == [1, 9, 29]
+    assert [one.day.day for one in shown(vintages, 0)] == [1, 29]
+    assert [one.day.day for one in shown(vintages, 99)] == list(range(1, 30))
 
 
 def test_nothing_changed_is_said() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,6 +28,7 @@ from utresa_connectors.page import downloads, measures, quality, tables
 from utresa_connectors.page.board import Board
 from utresa_connectors.page.charts import Theme, draw
 from utresa_connectors.page.comparing import Comparisons, compare
+from utresa_connectors.page.metrics import PageMetrics
 from utresa_connectors.page.state import state_of
 from utresa_connectors.page.stream import Streams, TooManyReaders
 from utresa_connectors.page.view import Cell, Line, NotThere, Query, View, query_of
@@ -68,10 +70,12 @@ class Page:
     comparisons: Comparisons = field(default_factory=Comparisons)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     streams: Streams = field(init=False)
+    metrics: PageMetrics = field(init=False)
     _views: OrderedDict[str, tuple[int, View]] = field(init=False, default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.board)
+        self.metrics = PageMetrics(self.board, lambda: self.streams.readers)
 
     def app(self) -> ASGIApp:
         """The application, with the headers that every answer has."""
@@ -88,6 +92,7 @@ class Page:
         routes = [
             Route("/", _to_swedish),
             Route("/health", self._health),
+            Route("/metrics", self._metrics),
             Mount(ASSETS, StaticFiles(directory=HERE / "static")),
             *(Route(path, partial(self._answer, make)) for path, make in pages.items()),
         ]
@@ -97,6 +102,10 @@ class Page:
         """200 when the topics have been read to their end and Kafka answers."""
         ready = self.board.caught_up and not self.board.lost
         return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        """For Prometheus: nothing that the page does not show."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     async def _answer(self, make: Callable[..., View], request: Request) -> Response:
         """A view in the form that is asked for."""

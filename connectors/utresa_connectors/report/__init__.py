@@ -4,7 +4,7 @@ Pure functions. `figures_of` rows gives the figures of one edition; `fill` the t
 `to_json`; `compare` holds the figures against the printed report, `beside` shows both.
 """
 
-from utresa_connectors.report.comparison import Agreement, Check, Comparison, OtherEdition, compare
+from utresa_connectors.report.comparison import Agreement, Check, Comparison, OtherEdition, compare, comparison_json
 from utresa_connectors.report.derived import DERIVED, Figures, Language, figures_of
 from utresa_connectors.report.tables import TABLES, Filled, fill, to_json
 from utresa_connectors.report.text import beside, number, render
@@ -21,6 +21,7 @@ __all__ = [
     "OtherEdition",
     "beside",
     "compare",
+    "comparison_json",
     "figures_of",
     "fill",
     "number",

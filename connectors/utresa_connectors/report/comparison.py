@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 from utresa_connectors.report import printed
 from utresa_connectors.report.derived import Answer, Figures, Label, Language, Unit, Value
@@ -83,6 +85,32 @@ def compare(figures: Figures) -> Comparison:
     if figures.edition != printed.EDITION:
         raise OtherEdition(f"the printed report is of edition {printed.EDITION}, the figures of {figures.edition}")
     return Comparison(Agreement(tuple(_in_tables(figures))), Agreement(tuple(_in_text(figures))))
+
+
+def comparison_json(comparison: Comparison, language: Language = "sv") -> dict[str, Any]:
+    """The comparison as plain data: how many agree, and every figure as computed and as printed."""
+    everything = comparison.everything
+    return {
+        "agreeing": everything.agreeing,
+        "total": everything.total,
+        "figures": [
+            {
+                "source": one.source,
+                "label": one.label.read(language),
+                "year": one.year,
+                "value": _plain(one.answer),
+                "printed": one.word or _plain(one.as_printed),
+                "agrees": one.agrees,
+            }
+            for one in everything.checks
+        ],
+    }
+
+
+def _plain(answer: Answer) -> int | float | list[str] | None:
+    if isinstance(answer, Fraction):
+        return float(answer)
+    return list(answer) if isinstance(answer, tuple) else answer
 
 
 def check(table: Table, row: Row, year: int, value: Value) -> Check | None:

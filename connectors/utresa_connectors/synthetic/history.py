@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterable, Iterator
+from itertools import islice, repeat
 from random import Random
 from typing import Any, NamedTuple
 
@@ -44,15 +44,19 @@ def lives(seed: int, scale: int = 1) -> Iterator[Life]:
             yield life.again(copy)
 
 
-def events(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False) -> Iterator[dict[str, Any]]:
+def events(
+    seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False, one_in: int = 1
+) -> Iterator[dict[str, Any]]:
     """Every event as the object of a JSON line (contract, section 3), in order of ce_time.
 
-    `scale` K writes everything K times under other identifiers: every figure is K times the plan's.
+    `scale` K writes everything K times under other identifiers: every figure is K times the plan's. `one_in` N writes
+    every Nth life alone: the figures are no longer the plan's.
     `disorder` scrambles the order of arrival, across cases and within them. `duplicates` sends some events
     twice, and some revisions again as another event. The same arguments give the same stream.
     """
     rng = Random(f"utresa/{seed}/sending")
-    sendings = sorted(_sendings(seed, rng if duplicates else None), key=lambda one: one[:2])
+    chosen = islice(_planned(seed), 0, None, one_in)
+    sendings = sorted(_sendings(chosen, rng if duplicates else None), key=lambda one: one[:2])
     names = [Pseudonyms(seed, copy) for copy in range(scale)]
     arrivals = list(range(len(sendings) * scale))
     if disorder:
@@ -66,9 +70,11 @@ def events(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bo
             yield _status(sending, sending.what.agency, names[0])
 
 
-def lines(seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False) -> Iterator[bytes]:
+def lines(
+    seed: int = 1, scale: int = 1, disorder: bool = False, duplicates: bool = False, one_in: int = 1
+) -> Iterator[bytes]:
     """The same as JSON lines, each without its line break."""
-    return map(msgspec.json.encode, events(seed, scale, disorder, duplicates))
+    return map(msgspec.json.encode, events(seed, scale, disorder, duplicates, one_in))
 
 
 def _planned(seed: int) -> Iterator[Life]:
@@ -79,8 +85,8 @@ def _planned(seed: int) -> Iterator[Life]:
     books.close()
 
 
-def _sendings(seed: int, repeating: Random | None) -> Iterator[Sending]:
-    for life in _planned(seed):
+def _sendings(planned: Iterable[Life], repeating: Random | None) -> Iterator[Sending]:
+    for life in planned:
         for event in life.events:
             sending = Sending(event.revised_on, event.second, event)
             yield sending

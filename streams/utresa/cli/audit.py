@@ -20,6 +20,7 @@ from utresa.audit.comparison import Difference, Verdict, verdict_json
 from utresa.audit.ledger import Ledger, difference_lines
 from utresa.audit.metrics import AuditMetrics
 from utresa.cli.common import JsonOption, address, audit_log, err, out, print_json
+from utresa.cli.teaching import RUN, examples
 from utresa.engine.health import serving
 from utresa.explain import AuditFailed
 from utresa.settings import Settings
@@ -31,7 +32,14 @@ app = typer.Typer()
 log = logs.logger("audit")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RUN,
+    epilog=examples(
+        "utresa audit",
+        "utresa audit --once            # a table, and an end",
+        "utresa audit --once --cases    # and which cases make a difference",
+    ),
+)
 def audit(
     once: Annotated[bool, typer.Option("--once", help="Audit what is published now, and end.")] = False,
     everything: Annotated[

@@ -5,25 +5,29 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import IO, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from utresa_connectors import events, jsonlines, kafka, local_broker
 
+from utresa.cli import completing
+from utresa.codec import Wire
 from utresa.domain.editions import EDITIONS, Edition, edition
 from utresa.domain.records import Event
 from utresa.explain import AuditLog
+from utresa.progress import Advance, bar
 from utresa.settings import Settings
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False, emoji=False, highlight=False)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+TELL_EVERY = 1000  # events
 
 
 class Language(StrEnum):
@@ -35,18 +39,19 @@ class Language(StrEnum):
 
 FileArgument = Annotated[
     Path | None,
-    typer.Argument(help="JSON lines; - for standard input; without it, the topics of Kafka.", allow_dash=True),
+    typer.Argument(
+        help="JSON lines; - for standard input; without it, the topics of Kafka.", allow_dash=True, metavar="[FILE]"
+    ),
 ]
-EditionOption = Annotated[
-    str, typer.Option("--edition", help="Whose definitions: " + ", ".join(one.name for one in EDITIONS))
-]
+EDITION_HELP = "Whose definitions: " + ", ".join(one.name for one in EDITIONS)
+EditionOption = Annotated[str, typer.Option("--edition", help=EDITION_HELP, autocompletion=completing.editions)]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 LanguageOption = Annotated[Language, typer.Option(help="Language of the labels.")]
 
 
 def fail(text: str) -> NoReturn:
     """End with exit code 1 and say why."""
-    err.print(text, style="red", highlight=False, soft_wrap=True)
+    err.print(text, style="red", soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -100,23 +105,63 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
-    """A bar on standard error, which is gone when the work is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        yield bar, bar.add_task(what, total=total)
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """A bar on standard error, where that is a terminal; it is gone when the work is done."""
+    with bar(err, what, total) as advance:
+        yield advance
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A line on standard error, where that is a terminal, for as long as something takes that cannot be counted."""
+    with err.status(f"{what} …") if err.is_terminal else nullcontext():
+        yield
 
 
 def each_event(file: Path | None, take: Callable[[Event], None]) -> bool:
     """Give `take` the events of a file, or of Kafka's topics; True when a line of the file was bad."""
-    return _each_of_topics(take) if file is None else _each_of_file(file, take)
+    with progress("events read") as advance:
+        number = 0
+
+        def counted(event: Event) -> None:
+            nonlocal number
+            number += 1
+            if number % TELL_EVERY == 0:
+                advance(number)
+            take(event)
+
+        return _each_of_topics(counted) if file is None else _each_of_file(file, counted)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[IO[bytes]]:
+    """A file of lines, or standard input for -; one that cannot be read is a word that is off."""
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    if not file.exists() or file.is_dir():
+        raise typer.BadParameter(f"no file {file}")
+    try:
+        lines = file.open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
+    with lines:
+        yield lines
+
+
+def send_all(messages: Iterable[tuple[str, Wire]], total: int | None = None) -> None:
+    """Send messages to Kafka, with a bar, and wait until it has them all; what goes wrong there ends the command."""
+    with progress("records sent", total) as advance:
+
+        async def sent(count: int) -> None:
+            advance(count)
+
+        on_kafka(kafka.send(address(Settings()), messages, sent))
 
 
 def _each_of_file(file: Path, take: Callable[[Event], None]) -> bool:
-    if str(file) != "-" and (file.is_dir() or not file.exists()):
-        raise typer.BadParameter(f"no file {file}")
     bad = False
-    with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+    with opened(file) as lines:
         for found in jsonlines.read(lines):
             if isinstance(found, jsonlines.BadLine):
                 bad = True

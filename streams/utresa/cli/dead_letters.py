@@ -18,10 +18,10 @@ import msgspec
 import typer
 from rich.table import Table
 from utresa_connectors import dead_letters as letters
-from utresa_connectors import kafka
 from utresa_connectors.dead_letters import Letter, NoLetter, Place, Selection
 
-from utresa.cli.common import JsonOption, address, err, fail, on_kafka, out, print_json, progress
+from utresa.cli.common import JsonOption, address, err, fail, on_kafka, out, print_json, progress, send_all
+from utresa.cli.teaching import examples
 from utresa.codec import REASONS, Refused, Wire, instant
 from utresa.explain import AuditFailed, AuditLog
 from utresa.settings import Settings
@@ -52,7 +52,13 @@ SinceOption = Annotated[
 ]
 
 
-@app.command("list")
+@app.command(
+    "list",
+    epilog=examples(
+        "utresa dead-letters list",
+        "utresa dead-letters list --agency polisen --reason unknown-schema --each",
+    ),
+)
 def list_command(
     agency: AgencyOption = None,
     topic: TopicOption = None,
@@ -98,7 +104,7 @@ def _each(found: Iterable[Letter]) -> list[dict[str, Any]]:
     return [_origin(letter) for letter in sorted(found, key=lambda letter: letter.place)]
 
 
-@app.command()
+@app.command(epilog=examples("utresa dead-letters show polisen/2/17", "utresa dead-letters show polisen/2/17 --reveal"))
 def show(
     place: PlaceArgument,
     reveal: Annotated[
@@ -165,7 +171,12 @@ def _in_words(value: Any) -> str:
     return "none" if value is None or value == "" else str(value)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "utresa dead-letters replay polisen/2/17 mended.jsonl --yes",
+        "utresa dead-letters replay --agency polisen --reason unknown-schema",
+    )
+)
 def replay(
     place: Annotated[
         str | None, typer.Argument(help="One letter: agency/partition/offset.", metavar="[LETTER]")
@@ -226,12 +237,7 @@ def _send(what: str, ready: list[tuple[str, Wire]], yes: bool) -> None:
         err.print(f"{what}: can be sent. Nothing was sent: --yes sends.", highlight=False)
         return
     _audit(f"put back {what}", len(ready))
-    with progress("records sent", len(ready)) as (bar, task):
-
-        async def sent(count: int) -> None:
-            bar.update(task, completed=count)
-
-        on_kafka(kafka.send(address(Settings()), ready, sent))
+    send_all(ready, len(ready))
     err.print(f"{what}: sent", highlight=False)
 
 
@@ -267,10 +273,8 @@ def _place(words: list[str]) -> Place:
 
 
 def _read(selection: Selection) -> list[Letter]:
-    with progress("letters read") as (bar, task):
-        found: dict[Any, Letter] = on_kafka(
-            letters.read(address(Settings()), selection, lambda count: bar.update(task, completed=count))
-        )
+    with progress("letters read") as advance:
+        found: dict[Any, Letter] = on_kafka(letters.read(address(Settings()), selection, advance))
     return list(found.values())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from utresa_connectors import asking, freshness, kafka, recounting, report, statistics
@@ -19,6 +19,7 @@ from utresa_connectors import asking, freshness, kafka, recounting, report, stat
 from utresa import compare as comparing
 from utresa import explain as explaining
 from utresa import vintages
+from utresa.cli import completing, differences, triangles
 from utresa.cli.common import (
     EditionOption,
     FileArgument,
@@ -35,15 +36,20 @@ from utresa.cli.common import (
     out,
     print_json,
     tell_refused,
+    working,
 )
+from utresa.cli.teaching import READ, examples
 from utresa.domain.editions import NEWEST, Edition
 from utresa.domain.explain import Why
 from utresa.domain.figures import Figure, Key
 from utresa.domain.records import Event
-from utresa.recount import Recount, as_json
+from utresa.recount import Recount
+from utresa.recount import as_json as figures_json
 from utresa.settings import Settings
 
 app = typer.Typer()
+
+_Published = dict[str, statistics.Statistic]
 
 
 class Format(StrEnum):
@@ -53,7 +59,14 @@ class Format(StrEnum):
     json = "json"
 
 
-@app.command()
+@app.command(
+    rich_help_panel=READ,
+    epilog=examples(
+        "utresa recount",
+        "utresa recount history.jsonl --as-of 2024-06-30 --json",
+        "utresa recount --edition 2023 --horizon 2024",
+    ),
+)
 def recount(
     file: FileArgument = None,
     edition_name: EditionOption = NEWEST.name,
@@ -62,17 +75,23 @@ def recount(
     ] = None,
     horizon: Annotated[int | None, typer.Option(help="Last year of the stock; default: the year of as-of.")] = None,
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    as_json: JsonOption = False,
 ) -> None:
-    """Every figure again, from the raw records alone."""
+    """Every figure again, from the raw records alone, with no state of the running system.
+
+    Exit code: 0 done; 1 a line of the FILE was refused, which standard error
+    names, or Kafka does not answer.
+    """
     chosen, day, bad = edition_of(edition_name), day_of(as_of), False
     if file is None:
         figures = _recounted(chosen, day, horizon)
     else:
         count = Recount(day)
         bad = each_event(file, count.add)
-        figures = count.figures([chosen], horizon)
-    rows = as_json(figures, [chosen])
-    if format is Format.json:
+        with working("recounting"):
+            figures = count.figures([chosen], horizon)
+    rows = figures_json(figures, [chosen])
+    if as_json or format is Format.json:
         print_json(rows)
     else:
         table = Table("measure", "year", "dimensions", "value", box=None, header_style="bold")
@@ -88,14 +107,23 @@ def recount(
 def _recounted(chosen: Edition, as_of: date | None, horizon: int | None) -> dict[str, dict[Key, Figure]]:
     """From the topics, by as many processes as that is worth."""
     try:
-        found = recounting.recount(address(Settings()), [chosen], as_of, horizon)
+        with working("recounting"):
+            found = recounting.recount(address(Settings()), [chosen], as_of, horizon)
     except (kafka.KafkaUnavailable, recounting.ProcessEnded) as error:
         fail(str(error))
     tell_refused(found.refused)
     return found.figures
 
 
-@app.command("report")
+@app.command(
+    "report",
+    rich_help_panel=READ,
+    epilog=examples(
+        "utresa report --lang en --years 2022-2024",
+        "utresa report --watch",
+        "utresa report --compare    # beside the printed report",
+    ),
+)
 def report_command(
     lang: LanguageOption = Language.sv,
     edition_name: EditionOption = NEWEST.name,
@@ -104,32 +132,53 @@ def report_command(
     compare: Annotated[bool, typer.Option("--compare", help="Beside the printed report; 1 unless all agree.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The report's four tables, from the running topics, and whether they are complete at this moment."""
-    chosen, span, where = edition_of(edition_name), _years(years), address(Settings())
+    """The report's four tables, from the running topics, and whether they are complete at this moment.
 
-    def figures(published: dict[str, statistics.Statistic]) -> report.Figures:
-        return report.figures_of(published.values(), chosen.name)
+    With --watch it stays until Ctrl-C; with --json too it prints an array a line, each time that something changes.
+
+    Exit code: 0 done; 1 Kafka does not answer, or with --compare a figure is not the printed one.
+    """
+    chosen, span, where = edition_of(edition_name), _years(years), address(Settings())
+    if compare and watch:
+        raise typer.BadParameter("--compare looks once: leave out --watch")
+
+    def filled(published: _Published) -> tuple[report.Filled, ...]:
+        return report.fill(report.figures_of(published.values(), chosen.name), span)
+
+    def plain(published: _Published, fresh: freshness.Freshness) -> list[dict[str, Any]]:
+        tables = report.to_json(filled(published), lang.value)
+        return [{**table, "freshness": freshness.to_json(fresh)} for table in tables]
+
+    def shown(published: _Published, fresh: freshness.Freshness) -> Group:
+        return Group(report.render(filled(published), lang.value), _freshness(fresh, lang.value))
 
     if watch:
-        _watch(where, lambda published: report.render(report.fill(figures(published), span), lang.value), lang.value)
+        _watch(_lines(where, plain) if as_json else _live(where, shown))
         return
-    found = figures(on_kafka(statistics.current(where)))
-    fresh: freshness.Freshness = on_kafka(freshness.current(where))
+    published, fresh = on_kafka(statistics.current(where)), on_kafka(freshness.current(where))
     if compare:
-        try:
-            agrees = report.compare(found).everything.complete
-        except report.OtherEdition as error:
-            fail(str(error))
-        out.print(report.beside(found, lang.value, years=span))
-        out.print(_freshness(fresh, lang.value))
-        if not agrees:
-            raise typer.Exit(1)
+        _compare(report.figures_of(published.values(), chosen.name), fresh, lang.value, span, as_json=as_json)
     elif as_json:
-        tables = report.to_json(report.fill(found, span), lang.value)
-        print_json([{**table, "freshness": freshness.to_json(fresh)} for table in tables])
+        print_json(plain(published, fresh))
     else:
-        out.print(report.render(report.fill(found, span), lang.value))
-        out.print(_freshness(fresh, lang.value))
+        out.print(shown(published, fresh))
+
+
+def _compare(
+    found: report.Figures, fresh: freshness.Freshness, language: report.Language, span: range, *, as_json: bool
+) -> None:
+    """Beside the printed report; exit code 1 unless all agree."""
+    try:
+        comparison = report.compare(found)
+    except report.OtherEdition as error:
+        fail(str(error))
+    if as_json:
+        print_json({**report.comparison_json(comparison, language), "freshness": freshness.to_json(fresh)})
+    else:
+        out.print(report.beside(found, language, years=span))
+        out.print(_freshness(fresh, language))
+    if not comparison.everything.complete:
+        raise typer.Exit(1)
 
 
 def _freshness(fresh: freshness.Freshness, language: report.Language) -> Text:
@@ -146,22 +195,42 @@ def _years(text: str) -> range:
         raise typer.BadParameter(f"{text!r} are no years: write 2022-2024 or 2023") from None
 
 
-def _watch(where: str, render: Callable[[dict[str, statistics.Statistic]], Any], language: report.Language) -> None:
-    async def main() -> None:
-        with Live(console=out, auto_refresh=False) as live:
-            async for published, fresh in freshness.with_figures(where):
-                live.update(Group(render(published), _freshness(fresh, language)), refresh=True)
+async def _live(where: str, render: Callable[[_Published, freshness.Freshness], Group]) -> None:
+    with Live(console=out, auto_refresh=False) as live:
+        async for published, fresh in freshness.with_figures(where):
+            live.update(render(published, fresh), refresh=True)
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell has it ignored, in the background
+
+async def _lines(where: str, plain: Callable[[_Published, freshness.Freshness], Any]) -> None:
+    async for published, fresh in freshness.with_figures(where):
+        print(json.dumps(plain(published, fresh), ensure_ascii=False), flush=True)
+
+
+def _watch(showing: Awaitable[None]) -> None:
+    """Until Ctrl-C, also where the shell has it ignored, in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        on_kafka(main())
+        on_kafka(showing)
     except KeyboardInterrupt:
         return
 
 
-@app.command()
+@app.command(
+    rich_help_panel=READ,
+    epilog=examples(
+        "utresa explain 2024/exits_removal/2024/authority=polisen,destination=unknown",
+        "utresa explain 2024/exits_removal/2024 --all    # every case, over all dimensions",
+        "utresa explain CASE_ID --edition 2023",
+        "utresa explain 2024/charters/2024/frontex=true history.jsonl",
+    ),
+)
 def explain(
-    what: Annotated[str, typer.Argument(help="EDITION/MEASURE/YEAR/dim=value,… or a CASE_ID.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="EDITION/MEASURE/YEAR/dim=value,… or a CASE_ID.", autocompletion=completing.figures, metavar="WHAT"
+        ),
+    ],
     file: FileArgument = None,
     edition_name: EditionOption = NEWEST.name,
     everything: Annotated[bool, typer.Option("--all", help="Every case, and not the first ones only.")] = False,
@@ -171,25 +240,32 @@ def explain(
 ) -> None:
     """The cases behind a figure; or what a case counts towards, and why not towards the rest.
 
-    Asks the running workers; with a FILE or --offline, the raw records. Each look-up goes into the audit log.
+    Asks the running workers; with a FILE or --offline, the raw records. Each look-up goes into the audit log. Of a
+    figure's cases it draws the first ones, and says how many more there are.
+
+    Exit code: 0 answered; 1 no such figure or case, nobody answers, or the audit log cannot be written.
     """
-    audit = audit_log()
+    audit, chosen, bad = audit_log(), edition_of(edition_name), False
     try:
         if file is not None or offline:
             count = Recount()
-            each_event(file, count.add)
-            answer = explaining.look_up(count, what, audit, edition_of(edition_name))
+            bad = each_event(file, count.add)
+            with working("looking through the cases"):
+                answer = explaining.look_up(count, what, audit, chosen)
         else:
-            answer = _ask(what, edition_name, audit)
+            with working("asking the workers"):
+                answer = _ask(what, chosen, audit)
     except (explaining.QuestionError, explaining.UnknownCase, explaining.AuditFailed, asking.NobodyAnswers) as error:
         fail(str(error))
     if as_json:
         print_json(explaining.as_json(answer))
     else:
         out.print(explaining.tree(answer, None if everything else explaining.CASES_SHOWN, lang.value))
+    if bad:
+        raise typer.Exit(1)
 
 
-def _ask(what: str, edition_name: str, audit: explaining.AuditLog) -> explaining.Explanation | Why:
+def _ask(what: str, edition: Edition, audit: explaining.AuditLog) -> explaining.Explanation | Why:
     """The running workers' answer, audited before it is shown."""
     where = address(Settings())
     if explaining.is_figure(what):
@@ -198,7 +274,6 @@ def _ask(what: str, edition_name: str, audit: explaining.AuditLog) -> explaining
         explanation = explaining.merged([answer.figure for answer in answers if answer.figure is not None])
         audit.write(what, len(explanation.supports), "workers")
         return explanation
-    edition = edition_of(edition_name)
     (answer,) = on_kafka(asking.ask(where, explaining.Ask("", case_id=what, edition=edition.name)))
     audit.write(what, int(answer.case is not None), "workers")
     if answer.case is None:
@@ -207,13 +282,19 @@ def _ask(what: str, edition_name: str, audit: explaining.AuditLog) -> explaining
     return case
 
 
-@app.command()
+@app.command(
+    rich_help_panel=READ,
+    epilog=examples(
+        "utresa revisions 2023 --measure exits_removal",
+        "utresa revisions 2023 history.jsonl --as-of 2024-06-30 --json",
+    ),
+)
 def revisions(
     year: Annotated[int, typer.Argument(help="Whose figures.")],
     file: FileArgument = None,
     edition_name: EditionOption = NEWEST.name,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The last day to look at, YYYY-MM-DD.")] = None,
-    measure: Annotated[str, typer.Option(help="Only this measure.")] = "",
+    measure: Annotated[str, typer.Option(help="Only this measure.", autocompletion=completing.measures)] = "",
     as_json: JsonOption = False,
 ) -> None:
     """The revision triangle of a year: what was known when, and why it changed."""
@@ -221,21 +302,30 @@ def revisions(
     if measure and measure not in {one.name for one in chosen.measures}:
         raise typer.BadParameter(f"no measure {measure!r} in edition {chosen.name}: see `utresa definitions`")
     bad = each_event(file, events.append)
-    triangle = vintages.revisions(events, year, chosen, last)
+    with working("following the revisions"):
+        triangle = vintages.revisions(events, year, chosen, last)
     if measure:
         triangle = vintages.only(triangle, measure)
     if as_json:
         print_json(vintages.to_json(triangle))
     else:
-        out.print(vintages.render(triangle))
+        out.print(triangles.render(triangle))
     if bad:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=READ,
+    epilog=examples(
+        "utresa compare --edition 2023 --edition 2024 --year 2024",
+        "utresa compare history.jsonl --json > comparisons/2023-2024.json",
+    ),
+)
 def compare(
     file: FileArgument = None,
-    editions: Annotated[list[str] | None, typer.Option("--edition", help="Twice: which two editions.")] = None,
+    editions: Annotated[
+        list[str] | None, typer.Option("--edition", help="Twice: which two.", autocompletion=completing.editions)
+    ] = None,
     year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -246,45 +336,11 @@ def compare(
     one, other = (edition_of(name) for name in names)
     count = Recount()
     bad = each_event(file, count.add)
-    comparison = comparing.compare(count, one, other, year)
+    with working("comparing"):
+        comparison = comparing.compare(count, one, other, year)
     if as_json:
         print_json(comparing.to_json(comparison))
     else:
-        out.print(comparing.render(comparison))
+        out.print(differences.render(comparison))
     if bad:
         raise typer.Exit(1)
-
-
-@app.command()
-def definitions(
-    edition_name: EditionOption = NEWEST.name,
-    lang: LanguageOption = Language.sv,
-    as_json: JsonOption = False,
-) -> None:
-    """Every measure of an edition with its label, source and rule."""
-    chosen = edition_of(edition_name)
-    if as_json:
-        print_json(
-            [
-                {
-                    "edition": chosen.name,
-                    "measure": one.name,
-                    "label_sv": one.label,
-                    "label_en": one.label_en,
-                    "source": one.source,
-                    "rule": one.rule,
-                    "year_of": one.year_of,
-                    "dimensions": {dimension.name: dimension.values for dimension in one.by},
-                }
-                for one in chosen.measures
-            ]
-        )
-        return
-    out.print(f"Edition {chosen.name}, published {chosen.published_on}. {chosen.considers_in_words}\n", soft_wrap=True)
-    for one in chosen.measures:
-        out.print(f"[bold]{one.name}[/bold] · {one.source}", highlight=False)
-        out.print(Padding(one.label if lang is Language.sv else one.label_en, (0, 0, 0, 2)), highlight=False)
-        out.print(Padding(f"{one.rule} Year of {one.year_of}.", (0, 0, 0, 2)), highlight=False)
-        for dimension in one.by:
-            values = ", ".join(dimension.values) or "ISO 3166-1 alpha-2, XK or unknown"
-            out.print(Padding(f"by {dimension.name}: {values}", (0, 0, 0, 2)), highlight=False)

@@ -9,12 +9,16 @@ import typer
 from utresa_connectors import kafka
 
 from utresa.cli.common import address, fail, out
+from utresa.cli.teaching import READ, examples
 from utresa.settings import Settings
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    rich_help_panel=READ,
+    epilog=examples("utresa page", "utresa page --host :: --port 80    # for all who reach this machine"),
+)
 def page(
     host: Annotated[str, typer.Option(help="Where to listen; the page has no log-in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="On which port; 0 takes any free one.")] = 8080,

@@ -19,8 +19,10 @@ from utresa.cli.common import (
     on_kafka,
     out,
     print_json,
-    progress,
+    send_all,
+    working,
 )
+from utresa.cli.teaching import RUN, TRY, examples
 from utresa.settings import Settings
 from utresa.topics import TOPICS
 
@@ -31,7 +33,10 @@ broker_app = typer.Typer(
 topics_app = typer.Typer(help="The topics, as the registry declares them.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=TRY,
+    epilog=examples("utresa demo", "utresa demo --exit --lang en    # ends by itself, with 0 when all figures agree"),
+)
 def demo(
     exit: Annotated[
         bool, typer.Option("--exit", help="End when the figures are there; 0 only when all agree.")
@@ -48,7 +53,7 @@ def demo(
     raise typer.Exit(run.run(out, err))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=examples("utresa worker", "UTRESA_LOG_LEVEL=debug utresa worker"))
 def worker() -> None:
     """Run one worker until SIGTERM or Ctrl-C. Start as many as there are partitions."""
     from utresa import logs
@@ -80,42 +85,48 @@ def worker() -> None:
     raise typer.Exit(run(processors, engine, metrics))
 
 
-@app.command()
+@app.command(
+    rich_help_panel=TRY,
+    epilog=examples(
+        "utresa synthesize --seed 1 > history.jsonl",
+        "utresa synthesize --one-in 100 > small.jsonl",
+        "utresa synthesize --seed 1 --send --disorder --duplicates",
+    ),
+)
 def synthesize(
     seed: Annotated[int, typer.Option(help="Which history: equal seeds, equal events.")] = 1,
     scale: Annotated[int, typer.Option(min=1, help="So many times the cases, and the figures.")] = 1,
+    one_in: Annotated[
+        int, typer.Option(min=1, help="Only every so manieth case: quick, and the figures are no longer the report's.")
+    ] = 1,
     disorder: Annotated[bool, typer.Option("--disorder", help="Scramble the order of arrival.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Repeat some of the events.")] = False,
     send: Annotated[bool, typer.Option("--send", help="Send to Kafka instead of printing JSON lines.")] = False,
 ) -> None:
     """Write the life of some 60 000 cases, 2019–2024, whose true figures are the report's."""
-    lines = synthetic.lines(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates)
+    lines = synthetic.lines(seed=seed, scale=scale, disorder=disorder, duplicates=duplicates, one_in=one_in)
     if not send:
         write = sys.stdout.buffer.write
         for line in lines:
             write(line + b"\n")
         return
-    with progress("events sent") as (bar, task):
-
-        async def sent(count: int) -> None:
-            bar.update(task, completed=count)
-
-        on_kafka(kafka.send(address(Settings()), map(jsonlines.wire, lines), sent))
+    send_all(map(jsonlines.wire, lines))
 
 
-@broker_app.command("start")
+@broker_app.command("start", epilog=examples("utresa broker start", "utresa broker start --port 0"))
 def broker_start(
     port: Annotated[int | None, typer.Option(help="The port to try first; 0 for any free one.")] = None,
 ) -> None:
     """Start the local Kafka, or say where it runs."""
     try:
-        broker = local_broker.start(port=port)
+        with working("starting Kafka"):
+            broker = local_broker.start(port=port)
     except local_broker.BrokerError as error:
         fail(str(error))
     out.print(broker.address, highlight=False)
 
 
-@broker_app.command("stop")
+@broker_app.command("stop", epilog=examples("utresa broker stop"))
 def broker_stop() -> None:
     """Stop the local Kafka; its data stay."""
     try:
@@ -125,7 +136,7 @@ def broker_stop() -> None:
     err.print("stopped" if stopped else "none was running")
 
 
-@broker_app.command("status")
+@broker_app.command("status", epilog=examples("utresa broker status"))
 def broker_status() -> None:
     """Where the local Kafka runs; exit code 1 when it does not."""
     try:
@@ -137,7 +148,7 @@ def broker_status() -> None:
     out.print(f"{broker.address} (process {broker.pid})", highlight=False)
 
 
-@topics_app.command("apply")
+@topics_app.command("apply", epilog=examples("utresa topics apply"))
 def topics_apply() -> None:
     """Create the topics that are missing and correct settings that differ."""
     settings = Settings()
@@ -159,7 +170,7 @@ def topics_apply() -> None:
         err.print("all topics are as declared")
 
 
-@topics_app.command("list")
+@topics_app.command("list", epilog=examples("utresa topics list", "utresa topics list --json"))
 def topics_list(as_json: JsonOption = False) -> None:
     """The registry: every topic with its record, key and settings."""
     if as_json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
@@ -79,8 +79,11 @@ class Stage:
         for partition in sorted(gained.keys() - self.held.keys()):
             if any(standings[TP(topic, partition)].committed for topic in self.processor.topics):
                 await self._require_rows(partition, reached)
-            await self.processor.assigned(await self._takeover(partition, gained[partition], standings))
+            takeover = await self._takeover(partition, gained[partition], standings)
+            await self.processor.assigned(takeover)
             self.held[partition] = gained[partition]
+            for topic, offset in takeover.offsets.items():
+                self.app.metrics.lag_records.labels(topic, partition).set(takeover.ends[topic] - offset)
         log.info("partitions-assigned", processor=self.processor.name, partitions=sorted(gained))
 
     async def _takeover(
@@ -179,7 +182,9 @@ class Stage:
             metrics.input_records.labels(block.topic).inc(len(block.records))
             metrics.block_seconds.labels(block.topic).observe(seconds)
             if (lag := self.app.blocks.lag(message.tp)) is not None:
+                behind_seconds = max(time() - block.records[-1].timestamp / 1000, 0.0) if lag else 0.0
                 metrics.lag_records.labels(block.topic, block.partition).set(lag)
+                metrics.lag_seconds.labels(block.topic, block.partition).set(behind_seconds)
         else:
             metrics.blocks_abandoned.labels(block.topic).inc()
         log.debug(

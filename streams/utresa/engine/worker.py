@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ from utresa.engine.inputs import next_offsets, note, noted
 from utresa.engine.stage import Stage
 from utresa.engine.store import RowTables
 from utresa.engine.watchdog import Watchdog
-from utresa.metrics import Metrics
+from utresa.metrics import BrokerErrors, Metrics
 
 log = logs.logger("worker")
 
@@ -84,6 +85,7 @@ async def _run(processors: Sequence[Processor], settings: EngineSettings, metric
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    logging.getLogger("aiokafka").addHandler(BrokerErrors(metrics))
     app = EngineApp(processors, settings, metrics)
     app.watchdog.watch("main", asyncio.get_running_loop(), get_ident())
     app.watchdog.start()
@@ -113,7 +115,9 @@ async def _start(app: EngineApp) -> None:
     await _require_topics(app)
     await app.start()
     if app.is_ready():
-        log.info("worker-ready", seconds=round(perf_counter() - started, 3))
+        seconds = perf_counter() - started
+        app.metrics.time_to_ready_seconds.set(seconds)
+        log.info("worker-ready", seconds=round(seconds, 3))
 
 
 async def _require_topics(app: EngineApp) -> None:

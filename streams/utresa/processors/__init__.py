@@ -29,7 +29,7 @@ def all_processors(
     """
     pulse, metrics = Pulse(heartbeat_seconds, now, editions), metrics or Metrics()
     return [
-        Correlate(partitions, editions, pulse),
+        Correlate(partitions, editions, pulse, metrics),
         Cases(partitions, editions, pulse, metrics),
         Totals(partitions, editions, cut_interval_seconds, now, pulse, stale_lag, metrics),
     ]

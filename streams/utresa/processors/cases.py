@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from time import perf_counter
 
 import msgspec
 
@@ -28,13 +29,23 @@ from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
 from utresa.engine.changelog import TableSpec
-from utresa.engine.effects import Effects, Message, Takeover
+from utresa.engine.effects import Effects, Headers, Message, Takeover
 from utresa.engine.pieces import pieces
 from utresa.explain import Ask, answers
 from utresa.metrics import Metrics
 from utresa.processors.cuts import Inexact, Journal, check_claims
 from utresa.processors.freshness import Pulse
-from utresa.processors.intake import Outbox, Position, accepted, add_receipt, post, to_totals, told
+from utresa.processors.intake import (
+    Outbox,
+    Position,
+    Receipts,
+    accepted,
+    add_receipt,
+    post,
+    since,
+    to_totals,
+    told,
+)
 from utresa.processors.messages import (
     CaseMark,
     Cause,
@@ -90,7 +101,7 @@ class Folded:
     news: list[tuple[bytes, Reference]] = field(default_factory=list)
     control: list[tuple[int, CutRequest | ReferenceMark | Clock]] = field(default_factory=list)
     letters: Outbox = field(default_factory=dict)
-    receipts: Outbox = field(default_factory=dict)
+    receipts: Receipts = field(default_factory=Receipts)
     as_of: date = date.min
 
     def keep(self, key: bytes, event: Event, before: Case | None, after: Case) -> None:
@@ -111,13 +122,14 @@ def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
             else:
                 folded.control.append((offset, message))
         return folded
+    headers = since(block)
     for key, event, _ in accepted(block, rows, partitions, folded.letters, folded.receipts):
         assert isinstance(event, Event)
         before = folded.rows.get(key) or rows.get(key)
         taken = take(before or Case(key.decode()), event)
         folded.keep(key, event, before, taken.case)
         for kind, reference in taken.references:
-            post(folded.letters, LINK.name, [_link(kind, reference, taken.case, taken.held)])
+            post(folded.letters, LINK.name, [_link(kind, reference, taken.case, taken.held, headers)])
         add_receipt(folded.receipts, block.topic, block.partition, event.offset, event.ce_id, taken.outcome)
         folded.as_of = max(folded.as_of, event.record.revised_on)
     return folded
@@ -130,10 +142,10 @@ def _hear(folded: Folded, rows: Mapping[bytes, Case], news: News) -> None:
     folded.news.append((key, news.reference))
 
 
-def _link(kind: str, reference: str, case: Case, claim: Event) -> Message:
+def _link(kind: str, reference: str, case: Case, claim: Event, headers: Headers) -> Message:
     """Its key tells the claim apart, its partition is the reference's."""
     key = f"{kind}/{reference}/{case.case_id}/{claim.topic}/{claim.record.record_id}"
-    return Message(key.encode(), encode(Link(kind, reference, claim)), partition_key=reference.encode())
+    return Message(key.encode(), encode(Link(kind, reference, claim)), headers, partition_key=reference.encode())
 
 
 class Keeping:
@@ -214,12 +226,12 @@ class Keeping:
             for key, reference in folded.news:
                 self.journal.news[key].append(reference)
 
-    def partials(self, outbox: Outbox) -> None:
+    def partials(self, outbox: Outbox, headers: Headers = ()) -> None:
         """The figures that are due, absolute."""
         version = self.position.version
         for (edition, year), cells in self.running.take_due():
             partial = Partial(self.partition, edition, year, version, cells)
-            post(outbox, PARTIAL.name, [to_totals(partial, edition)])
+            post(outbox, PARTIAL.name, [to_totals(partial, edition, headers)])
 
     def mark(self, number: int, asked_at: int, outbox: Outbox) -> None:
         """Begin a cut here; not while the rows may know of records that have not been read again yet.
@@ -287,6 +299,7 @@ class Cases:
         self.partitions = partitions
         self.definitions = Definitions(editions)
         self.pulse = pulse
+        self.metrics = metrics
         self.recounts = Recounts(self.name, metrics)
         self.keeping: dict[int, Keeping] = {}
 
@@ -306,21 +319,24 @@ class Cases:
             keeping.position.pass_by(block)
             await effects.send(ANSWER.name, list(keeping.answers(block)))
             return
+        started = perf_counter()
         folded = fold(keeping.rows, block, self.partitions)
         before, after = folded.letters, folded.receipts
         sure = keeping.position.caught_up
         keeping.position.advance(block, folded.as_of)
         shares, moved = keeping.change(folded, before, sure=sure)
         keeping.note(folded)
+        self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
 
         await effects.send_all(before)
         keeping.running.add(shares, moved)
         await effects.write(TABLE.name, block.partition, folded.rows)
         self._say(keeping, block, folded, after)
         await effects.send_all(after)
+        self.metrics.count_receipts(folded.receipts.answered)
 
     def _say(self, keeping: Keeping, block: Block, folded: Folded, outbox: Outbox) -> None:
-        keeping.partials(outbox)
+        keeping.partials(outbox, since(block))
         if block.topic != CASE_EVENT.name or keeping.position.blocks == 1:
             keeping.position.report(outbox, self.definitions.editions, keeping.running.years())
         for offset, message in folded.control:

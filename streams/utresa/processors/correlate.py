@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from time import perf_counter
 
 import msgspec
 
@@ -19,13 +20,15 @@ from utresa.domain.records import Event, outcome
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
 from utresa.engine.changelog import TableSpec
-from utresa.engine.effects import Effects, Message, Takeover, partition_of
+from utresa.engine.effects import Effects, Headers, Message, Takeover, partition_of
 from utresa.engine.pieces import pieces
+from utresa.metrics import Metrics
 from utresa.processors.cuts import Marks
 from utresa.processors.freshness import Pulse
-from utresa.processors.intake import Outbox, Position, accepted, add_receipt, post, told
+from utresa.processors.intake import Position, Receipts, accepted, add_receipt, post, since, told
 from utresa.processors.messages import CaseMark, Link, News, decode_reference_message, encode
 from utresa.processors.reconciliation import discrepancy
+from utresa.processors.waiting import Waiting
 from utresa.topics import CASE_EVENT, DISCREPANCY, LINK, REFERENCE_INPUTS, REFERENCES_CHANGELOG
 
 _decode_row = msgspec.msgpack.Decoder(Reference).decode
@@ -47,8 +50,8 @@ class Correlated:
     causes: dict[bytes, Event] = field(default_factory=dict)
     touched: set[bytes] = field(default_factory=set)
     marks: list[CaseMark] = field(default_factory=list)
-    before: Outbox = field(default_factory=dict)
-    receipts: Outbox = field(default_factory=dict)
+    before: Receipts = field(default_factory=Receipts)
+    receipts: Receipts = field(default_factory=Receipts)
     as_of: date = date.min
 
     def keep(self, key: bytes, event: Event, before: Reference, after: Reference) -> None:
@@ -111,12 +114,13 @@ def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, blo
         add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, became)
 
 
-def news(done: Correlated) -> list[Message]:
+def news(done: Correlated, headers: Headers) -> list[Message]:
     """Each reference as it now is, to every case that names it or once did, once there is something to tell."""
     return [
         Message(
             f"{case_id}/{reference.kind}/{reference.id}".encode(),
             encode(News(case_id, reference, done.causes[key])),
+            headers,
             partition_key=case_id.encode(),
         )
         for key, reference in done.rows.items()
@@ -146,42 +150,53 @@ class Correlate:
     topics = (*INPUTS, LINK.name)
     tables = (TABLE,)
 
-    def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse) -> None:
+    def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse, metrics: Metrics) -> None:
         """The editions are those whose totals hear of the progress."""
         self.partitions = partitions
         self.editions = editions
         self.pulse = pulse
+        self.metrics = metrics
         self.rows: dict[int, dict[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
         self.marks: dict[int, Marks] = {}
+        self.waiting: dict[int, Waiting] = {}
 
     async def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
         references: dict[bytes, Reference] = takeover.rows[TABLE.name]
         as_of = date.min
-        async for some in pieces(references.values()):
-            as_of = max(as_of, *(reference.as_of for reference in some))
+        waiting = Waiting(takeover.partition, self.metrics)
+        async for some in pieces(references.items()):
+            as_of = max(as_of, *(reference.as_of for _, reference in some))
+            waiting.note(some)
+        waiting.note(())  # where there is no row
         self.rows[takeover.partition] = references
         self.positions[takeover.partition] = Position(self.name, takeover, as_of)
         self.marks[takeover.partition] = Marks()
+        self.waiting[takeover.partition] = waiting
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""
         del self.rows[partition], self.positions[partition], self.marks[partition]
+        self.waiting.pop(partition).forget()
 
     async def on_block(self, block: Block, effects: Effects) -> None:
         """Correlate, tell, write, answer: the order is the guarantee (see above)."""
         rows, position = self.rows[block.partition], self.positions[block.partition]
+        started = perf_counter()
         done = correlate(rows, block, self.partitions)
         sure = position.caught_up
         position.advance(block, done.as_of)
-        post(done.before, CASE_EVENT.name, news(done))
+        post(done.before, CASE_EVENT.name, news(done, since(block)))
         post(done.before, DISCREPANCY.name, discrepancies(rows, done, sure=sure))
+        self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
 
         await effects.send_all(done.before)
         await effects.write(TABLE.name, block.partition, done.rows)
+        self.waiting[block.partition].note(done.rows.items())
         self._say(block, done, position)
         await effects.send_all(done.receipts)
+        self.metrics.count_receipts(done.before.answered + done.receipts.answered)
 
     def _say(self, block: Block, done: Correlated, position: Position) -> None:
         if block.topic != LINK.name:

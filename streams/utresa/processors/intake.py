@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
@@ -12,7 +13,7 @@ from utresa.codec import MOST_CHARACTERS, Refused, decode, wire_value
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
-from utresa.engine.effects import Message, Takeover, partition_of
+from utresa.engine.effects import Headers, Message, Takeover, partition_of
 from utresa.processors.messages import MessageUndecodable, Progress, Total, Version, encode, key_of
 from utresa.topics import INPUT_TOPICS, PARTIAL, TOPICS, dead_letter, receipt
 
@@ -20,7 +21,18 @@ T = TypeVar("T")
 Outbox = dict[str, list[Message]]
 """By topic, what is to be sent."""
 
+# In the header of what one stage tells another because of an input record: Kafka's time of that record.
+SINCE = "utresa_since"
 _RECEIPT_TOPICS = {topic: receipt(topic) for topic in INPUT_TOPICS}
+
+
+class Receipts(dict[str, list[Message]]):
+    """An outbox that knows what its receipts say: so many by input topic, outcome and reason."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        super().__init__()
+        self.answered: Counter[tuple[str, str, str | None]] = Counter()
 
 
 def post(outbox: Outbox, topic: str, messages: Iterable[Message]) -> None:
@@ -29,7 +41,7 @@ def post(outbox: Outbox, topic: str, messages: Iterable[Message]) -> None:
 
 
 def accepted(
-    block: Block, rows: Container[bytes], partitions: int, letters: Outbox, receipts: Outbox
+    block: Block, rows: Container[bytes], partitions: int, letters: Outbox, receipts: Receipts
 ) -> Iterator[tuple[bytes, Event | FeedStatus, Record]]:
     """The block's records that the contract accepts, as key, event and record; of the others, letters and receipts.
 
@@ -67,7 +79,7 @@ def _letter(block: Block, record: Record, refused: Refused) -> Message:
 
 
 def add_receipt(
-    receipts: Outbox, topic: str, partition: int, offset: int, event_id: str, outcome: str, reason: str | None = None
+    receipts: Receipts, topic: str, partition: int, offset: int, event_id: str, outcome: str, reason: str | None = None
 ) -> None:
     """What became of one record of an input topic, for its agency (law 5)."""
     said = {
@@ -80,30 +92,37 @@ def add_receipt(
     }
     message = Message(event_id.encode(), wire_value("Receipt", said), partition=partition)
     receipts.setdefault(_RECEIPT_TOPICS[topic], []).append(message)
+    receipts.answered[topic, outcome, reason] += 1
 
 
 def told(block: Block, decode: Callable[[bytes], T]) -> Iterator[tuple[bytes, T, int]]:
     """Key, message and offset of what another stage has told. Raises MessageUndecodable."""
-    for key, value, offset in internal(block):
-        try:
-            message = decode(value)
-        except msgspec.MsgspecError as error:  # its text may quote the message
-            where = f"{block.topic}/{block.partition} offset {offset}"
-            raise MessageUndecodable(f"{where}: {type(error).__name__}") from None
-        yield key, message, offset
-
-
-def internal(block: Block) -> Iterator[tuple[bytes, bytes, int]]:
-    """Key, value and offset of the records of an internal topic, which lack none."""
     for record in block.records:
-        assert record.key is not None
-        assert record.value is not None
-        yield record.key, record.value, record.offset
+        try:
+            key, message = record.key or b"", decode(record.value or b"")
+        except msgspec.MsgspecError as error:  # its text may quote the message
+            where = f"{block.topic}/{block.partition} offset {record.offset}"
+            raise MessageUndecodable(f"{where}: {type(error).__name__}") from None
+        yield key, message, record.offset
 
 
-def to_totals(total: Total, edition: str) -> Message:
+def oldest(block: Block) -> int | None:
+    """When Kafka got the oldest input record that the block is, or is told because of: milliseconds, if any is."""
+    if block.topic in INPUT_TOPICS:
+        return block.records[0].timestamp
+    told_of = (int(value) for record in block.records for name, value in record.headers if name == SINCE)
+    return min(told_of, default=None)
+
+
+def since(block: Block) -> Headers:
+    """The header that tells the next stage of the block's oldest input record."""
+    moment = oldest(block)
+    return [] if moment is None else [(SINCE, str(moment).encode())]
+
+
+def to_totals(total: Total, edition: str, headers: Headers = ()) -> Message:
     """A message to the partition of the totals that keeps the edition."""
-    return Message(key_of(total) + f"@{edition}".encode(), encode(total), partition_key=edition.encode())
+    return Message(key_of(total) + f"@{edition}".encode(), encode(total), headers, partition_key=edition.encode())
 
 
 class Position:

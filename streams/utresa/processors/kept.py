@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from utresa.domain.editions import Edition
 from utresa.domain.figures import Tally, apply, published
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Message, Takeover, partition_of
-from utresa.processors.intake import Outbox, Position, internal, post
+from utresa.processors.intake import Outbox, Position, post
 from utresa.processors.messages import (
     Cause,
     Causes,
@@ -81,6 +81,7 @@ class KeptPartition:
         self.feeds: dict[str, deque[Feed]] = {agency: deque(maxlen=FEEDS_WAITING) for agency in AGENCIES}
         self.through: dict[str, datetime | None] = dict.fromkeys(AGENCIES)
         self.sent: dict[bytes, list[bytes]] = defaultdict(list)  # and not read back yet
+        self.since: dict[bytes, int] = {}  # of those, when Kafka got the record that moved them
         self.changed = True
         self.cuts = 0
         self.cut_asked_at = float("-inf")
@@ -171,20 +172,31 @@ class KeptPartition:
         prefix = f"{keeping.edition.name}/".encode()
         return [key for key in self.published if key.startswith(prefix)]
 
-    def statistics(self, values: Mapping[bytes, bytes]) -> list[Message]:
-        """To the partition that keeps the edition, so that they can be read back."""
+    def statistics(self, values: Mapping[bytes, bytes], since: int | None = None) -> list[Message]:
+        """To the partition that keeps the edition, so that they can be read back. What moved them came at `since`."""
         for key, value in values.items():
             self.sent[key].append(value)
+            if since is not None:
+                self.since.setdefault(key, since)
         return [Message(key, value, partition=self.partition) for key, value in values.items()]
+
+    def delays(self, block: Block) -> Iterator[float]:
+        """Of each figure that is read back, the seconds from the record that moved it until Kafka had the figure."""
+        for record in block.records:
+            since = self.since.pop(record.key or b"", None)
+            if since is not None:
+                yield max(record.timestamp - since, 0) / 1000
 
     def unnoted(self, block: Block) -> dict[bytes, bytes]:
         """What readers see of figures that are not known to be published."""
-        return {key: value for key, value, _ in internal(block) if key not in self.published}
+        seen = {record.key or b"": record.value for record in block.records}
+        return {key: value for key, value in seen.items() if value is not None and key not in self.published}
 
     def read_back(self, block: Block) -> dict[bytes, bytes]:
-        """What readers now see; of figures that somebody else has written, and we not again since, what stands."""
+        """Of figures that somebody else has written or removed, and we not written again since, what stands."""
         overwritten: dict[bytes, bytes] = {}
-        for key, value, _ in internal(block):
+        for record in block.records:
+            key, value = record.key or b"", record.value
             ours = self.sent.get(key, [])
             if value in ours:
                 del ours[: ours.index(value) + 1]

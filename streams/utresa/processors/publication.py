@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -40,15 +40,16 @@ class Publication:
             parts.append(",".join(f"{name}={value}" for name, value in self.dims(key).items()))
         return "/".join(parts).encode()
 
-    def parse_key(self, text: bytes) -> Key:
-        """The figure of a statistics key."""
-        _, measure, year, *rest = text.decode().split("/")
-        dims = dict(part.split("=", 1) for part in rest[0].split(",")) if rest else {}
-        return Key(measure, int(year), tuple(dims[name] for name in self._dimensions[measure]))
-
-    def knows(self, text: bytes) -> bool:
-        """Whether the edition still has the measure of a statistics key."""
-        return text.decode().split("/")[1] in self._measures
+    def parse_key(self, text: bytes) -> Key | None:
+        """The figure of a statistics key. None where it is none of the edition's: of a measure that it has no more, or
+        written by somebody else."""
+        try:
+            _, measure, year, *rest = text.decode().split("/")
+            dims = dict(part.split("=", 1) for part in rest[0].split(",")) if rest else {}
+            key = Key(measure, int(year), tuple(dims[name] for name in self._dimensions[measure]))
+        except (ValueError, KeyError):
+            return None
+        return key if self.statistic_key(key) == text and 0 < key.year <= MAXYEAR else None
 
     def statistics(self, figures: Mapping[Key, Figure], known: Iterable[bytes], clock: date) -> dict[bytes, bytes]:
         """Every figure as a record; those that are known and no more are written as 0, never removed.
@@ -57,8 +58,7 @@ class Publication:
         """
         records = {self.statistic_key(key): self._statistic(key, figure, clock) for key, figure in figures.items()}
         for text in known:
-            if text not in records and self.knows(text):
-                key = self.parse_key(text)
+            if text not in records and (key := self.parse_key(text)) is not None:
                 records[text] = self._statistic(key, self._nothing(key), clock)
         return records
 
@@ -92,8 +92,7 @@ class Publication:
         """By year, the figures and the snapshot of them all, zeros of known figures with them."""
         whole = dict(figures)
         for text in known:
-            if self.knows(text):
-                key = self.parse_key(text)
+            if (key := self.parse_key(text)) is not None:
                 whole.setdefault(key, self._nothing(key))
         years: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for key in sorted(whole):

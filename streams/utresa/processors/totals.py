@@ -16,6 +16,7 @@ everything, so nothing that the rows hold stays unpublished.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 
 from utresa.domain.editions import Edition
 from utresa.domain.records import FeedStatus
@@ -24,7 +25,7 @@ from utresa.engine.changelog import TableSpec
 from utresa.engine.effects import Effects, Message, Takeover
 from utresa.metrics import Metrics
 from utresa.processors.freshness import JUDGE_PARTITION, Judge, Pulse
-from utresa.processors.intake import Outbox, accepted, add_receipt, ce_id, post, to_totals, told
+from utresa.processors.intake import Outbox, Receipts, accepted, add_receipt, ce_id, oldest, post, to_totals, told
 from utresa.processors.kept import KeptPartition
 from utresa.processors.messages import (
     Clock,
@@ -137,10 +138,12 @@ class Totals:
         if block.topic == STATISTICS.name:
             await self._read_back(kept, block, effects)
             return
+        started = perf_counter()
         changes = replaced(kept.rows, block)
         outbox, statistics = kept.publish(changes)
         self._tell_clock(kept, changes, outbox)
-        post(outbox, STATISTICS.name, kept.statistics(statistics))
+        post(outbox, STATISTICS.name, kept.statistics(statistics, oldest(block)))
+        self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
         await effects.send_all(outbox)
         await effects.write(PUBLISHED.name, block.partition, statistics)
         await effects.write(TOTALS.name, block.partition, changes)
@@ -148,6 +151,8 @@ class Totals:
 
     async def _read_back(self, kept: KeptPartition, block: Block, effects: Effects) -> None:
         """What a predecessor has sent and died before noting is noted first: it may have become zero since."""
+        for seconds in kept.delays(block):
+            self.metrics.record_to_figure_seconds.observe(seconds)
         unnoted = kept.unnoted(block)
         await effects.write(PUBLISHED.name, block.partition, unnoted)
         moved = kept.moved() if unnoted and not kept.overdue else {}  # the first block of partials compares all
@@ -189,7 +194,7 @@ class Totals:
 
     async def _spread(self, block: Block, effects: Effects) -> None:
         letters: Outbox = {}
-        receipts: Outbox = {}
+        receipts = Receipts()
         messages = []
         agency = FEED_TOPICS[block.topic]
         ends: Offsets = await effects.ends(RECORD_TOPICS[agency])
@@ -200,6 +205,7 @@ class Totals:
             add_receipt(receipts, block.topic, block.partition, record.offset, ce_id(record), "accepted")
         await effects.send_all({**letters, PARTIAL.name: messages})
         await effects.send_all(receipts)
+        self.metrics.count_receipts(receipts.answered)
 
 
 def replaced(rows: Mapping[bytes, Total], block: Block) -> dict[bytes, Total]:
