@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 
 class EngineError(Exception):
@@ -10,7 +10,8 @@ class EngineError(Exception):
 
 
 class BrokerUnreachable(EngineError):
-    """Kafka does not answer. Nothing is lost: the worker ends, and is to be started again until Kafka is there."""
+    """Kafka does not answer, or is not ready to. Nothing is lost: the worker ends, and is to be started again until
+    Kafka is there."""
 
 
 class BrokerRefused(EngineError):
@@ -19,8 +20,10 @@ class BrokerRefused(EngineError):
 
 def named(error: BaseException, address: str) -> BaseException:
     """An error of Kafka's as one of ours, with the remedy; any other as it is."""
-    if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
-        return BrokerUnreachable(f"{address}: is UTRESA_KAFKA right, and does Kafka run there?")
+    if isinstance(error, KafkaTimeoutError) or (isinstance(error, KafkaError) and error.retriable):
+        return BrokerUnreachable(f"{address}: {type(error).__name__}. Is UTRESA_KAFKA right, and does Kafka run there?")
+    if type(error) is KafkaError:  # of no kind: aiokafka's own, as where a broker that is just back knows of no broker
+        return EngineError(f"{address}: aiokafka failed, {type(error.__cause__ or error).__name__}")
     if isinstance(error, KafkaError):
         return BrokerRefused(f"{address}: {type(error).__name__}")
     return error
