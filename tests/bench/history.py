@@ -46,30 +46,35 @@ _decode = msgspec.msgpack.Decoder(list[Sent]).decode
 
 
 def history(records: int, directory: Path = BUILD) -> Sequence[Sent]:
-    """About so many records of whole cases: the same for the same number and the same sources."""
-    file = directory / f"history-{records}-{_made_by()}.msgpack"
+    """About so many records of whole cases: the same for the same number and the same sources.
+
+    A smaller one is a part of a larger one, as long as neither is larger than one history.
+    """
+    scale = math.ceil(records / A_HISTORY)
+    bound = records / (scale * A_HISTORY) * (1 << 32)
+    return [one for one in _whole(scale, directory) if zlib.crc32(one.key) < bound]
+
+
+def _whole(scale: int, directory: Path) -> Sequence[Sent]:
+    file = directory / f"history-x{scale}-{_made_by()}.msgpack"
     if not file.exists():
         directory.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
-        part.write_bytes(_encode(list(_made(records))))
+        part.write_bytes(_encode(list(_made(scale))))
         part.replace(file)
     return _decode(file.read_bytes())
 
 
-def _made(records: int) -> Iterator[Sent]:
+def _made(scale: int) -> Iterator[Sent]:
     topics = {topic.name for topic in CASE_INPUTS}
-    scale = math.ceil(records / A_HISTORY)
-    bound = records / (scale * A_HISTORY) * (1 << 32)
     for line in synthetic.lines(SEED, scale, disorder=True, duplicates=True):
-        head = msgspec.json.decode(line, type=_Head)
-        if head.topic in topics and zlib.crc32(head.key.encode()) < bound:
+        if msgspec.json.decode(line, type=_Head).topic in topics:
             topic, wire = jsonlines.wire(line)
             yield Sent(topic, *wire)
 
 
 class _Head(msgspec.Struct):
     topic: str
-    key: str
 
 
 def _made_by() -> str:

@@ -39,6 +39,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "report": ("report",),
     "report --json": ("report", "--json", "--lang", "en"),
     "report --compare": ("report", "--compare", "--lang", "en"),
+    "report --compare --json": ("report", "--compare", "--json"),
 }
 
 Answer = subprocess.CompletedProcess[str]

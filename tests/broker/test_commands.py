@@ -194,6 +194,16 @@ def test_report_compare_exits_with_0_only_when_all_figures_agree(played: Played,
     assert place.utresa("report", "--compare").returncode == 1
 
 
+def test_report_compare_gives_json_of_every_figure_as_computed_and_as_printed(played: Played) -> None:
+    answer = played.answers["report --compare --json"]
+    assert answer.returncode == 0
+    found = json.loads(answer.stdout)
+    assert (found["agreeing"], found["total"], len(found["figures"])) == (116, 116, 116)
+    exact = [one for one in found["figures"] if one["source"].startswith("Table")]
+    assert [one for one in exact if one["value"] != one["printed"]] == []
+    assert found["freshness"].keys() >= {"stale", "complete_through"}
+
+
 def test_report_watch_shows_the_tables_and_ends_cleanly_on_ctrl_c(played: Played) -> None:
     terminal, end = pty.openpty()
     watching = subprocess.Popen(

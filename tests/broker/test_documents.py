@@ -177,7 +177,7 @@ def test_every_command_of_the_page_does_what_it_should(page: Path, request: pyte
 
 
 def test_every_page_with_commands_is_typed_here_or_elsewhere() -> None:
-    elsewhere = {ROOT / "deploy" / "samples" / "README.md"}  # tests/unit/test_samples.py
+    elsewhere = {ROOT / "deploy" / "samples" / "README.md"}  # tests/broker/test_samples.py
     assert {page for page in documents.PAGES if documents.commands(page)} <= {*PAGES, *elsewhere}
     typed = {line for page in PAGES for line in documents.commands(page)}
     assert typed >= {*ELSEWHERE, *STAYING, *EXIT_CODES}, "nothing is named here that no page has"
@@ -185,7 +185,8 @@ def test_every_page_with_commands_is_typed_here_or_elsewhere() -> None:
 
 def test_the_readme_shows_what_the_report_prints(played: Played) -> None:
     """The demo's end is `utresa report --compare` of the whole history, whatever its seed."""
-    printed = [line.strip() for line in played.answers["report --compare"].stdout.splitlines()]
+    answer = played.answers["report --compare"].stdout.replace("\N{NO-BREAK SPACE}", " ")
+    printed = [line.strip() for line in answer.splitlines()]
     (block,) = re.findall(r"\n\n((?:    .*\n|\n)*?    116 of 116 .*\n)", README.read_text())
     shown = [line.strip() for line in block.splitlines() if line.strip()]
     assert len(shown) > 6

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from rich.console import Console
 from utresa import explain
+from utresa.cli.trees import tree
 from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS, NEWEST, Edition, Measure, edition
 from utresa.domain.exits import assess
@@ -569,7 +570,7 @@ class _room_for:
 
 def _drawn(answer: Explanation | Why, **options: Any) -> str:
     console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(explain.tree(answer, **options))
+    console.print(tree(answer, **options))
     return console.export_text()
 
 

@@ -19,7 +19,7 @@ from utresa_connectors import asking, freshness, kafka, recounting, report, stat
 from utresa import compare as comparing
 from utresa import explain as explaining
 from utresa import vintages
-from utresa.cli import completing, differences, triangles
+from utresa.cli import completing, differences, trees, triangles
 from utresa.cli.common import (
     EditionOption,
     FileArgument,
@@ -260,7 +260,7 @@ def explain(
     if as_json:
         print_json(explaining.as_json(answer))
     else:
-        out.print(explaining.tree(answer, None if everything else explaining.CASES_SHOWN, lang.value))
+        out.print(trees.tree(answer, None if everything else trees.CASES_SHOWN, lang.value))
     if bad:
         raise typer.Exit(1)
 

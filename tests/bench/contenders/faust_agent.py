@@ -17,7 +17,7 @@ from utresa.topics import PARTIAL
 from tests.bench.contenders.fold import (
     GROUP,
     KAFKA,
-    PARTIALS_EVERY_SECONDS,
+    LOOK_EVERY_SECONDS,
     STATE,
     TOPICS,
     Fold,
@@ -73,11 +73,11 @@ async def fold(stream: Any) -> None:
             folds[message.partition].changed(message.key, case)
 
 
-@app.timer(interval=PARTIALS_EVERY_SECONDS)  # type: ignore[untyped-decorator]
+@app.timer(interval=LOOK_EVERY_SECONDS)  # type: ignore[untyped-decorator]
 async def publish() -> None:
     """What has changed, absolute."""
     for partition, one in list(folds.items()):
-        for key, value in one.partials(partition):
+        for key, value in one.partials(partition) if one.is_due() else ():
             await partials.send(key=key, value=value)
 
 

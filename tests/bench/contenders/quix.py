@@ -20,8 +20,8 @@ from utresa.topics import PARTIAL
 from tests.bench.contenders.fold import (
     GROUP,
     KAFKA,
+    LOOK_EVERY_SECONDS,
     MIXED,
-    PARTIALS_EVERY_SECONDS,
     STATE,
     TOPIC_HEADER,
     Fold,
@@ -53,9 +53,9 @@ def fold(value: bytes, key: bytes, _: int, headers: Any, state: State) -> None:
 def publish(app: Application) -> None:
     """What has changed, absolute."""
     with app.get_producer() as producer:
-        while not ended.wait(PARTIALS_EVERY_SECONDS):
+        while not ended.wait(LOOK_EVERY_SECONDS):
             with lock:
-                found = [one for partition, each in folds.items() for one in each.partials(partition)]
+                found = [one for partition, each in folds.items() if each.is_due() for one in each.partials(partition)]
             for key, value in found:
                 producer.produce(topic=PARTIAL.name, key=key, value=value)
 

@@ -18,7 +18,6 @@ import org.apache.kafka.streams.state.Stores;
  */
 public final class Contender {
     private static final int THREADS = 2;
-    private static final Duration PARTIALS_EVERY = Duration.ofMillis(200);
 
     private Contender() {}
 
@@ -27,7 +26,7 @@ public final class Contender {
         builder.addStateStore(Stores.keyValueStoreBuilder(
                 Stores.persistentKeyValueStore(CaseProcessor.STORE), Serdes.ByteArray(), Serdes.ByteArray()));
         builder.<byte[], byte[]>stream(Stream.of(Topic.ALL).map(topic -> topic.label).toList())
-                .process(() -> new CaseProcessor(PARTIALS_EVERY), CaseProcessor.STORE)
+                .process(CaseProcessor::new, CaseProcessor.STORE)
                 .to(words[4]);
 
         KafkaStreams streams = new KafkaStreams(builder.build(), settings(words));
@@ -47,6 +46,8 @@ public final class Contender {
         settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, words[3]);
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, THREADS);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1000);
+        // Rows merge in any order, so that no topic has to wait for another.
+        settings.put(StreamsConfig.MAX_TASK_IDLE_MS_CONFIG, StreamsConfig.MAX_TASK_IDLE_MS_DISABLED);
         settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);

@@ -2,6 +2,7 @@ package utresa;
 
 import java.time.LocalDate;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ final class Definitions {
     private static final int UP_TO_2023 = 0b011;
     private static final int FROM_2024 = 0b100;
     private static final int NONE = Registration.NONE;
+    private static final String[] MONTHS = {"01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"};
     private static final String AGENCY = "migrationsverket";
     private static final String POLICE = "polisen";
 
@@ -263,15 +265,21 @@ final class Definitions {
             addConsidered(ALL, exits);
             return;
         }
-        addConsidered(UP_TO_2023, exits.stream().filter(Exit::enforceable).toList());
-        addConsidered(
-                FROM_2024,
-                exits.stream().filter(exit -> exit.registeredBy.equals(AGENCY)).toList());
+        List<Exit> upTo2023 = new ArrayList<>(exits.size());
+        List<Exit> from2024 = new ArrayList<>(exits.size());
         for (Exit exit : exits) {
+            if (exit.enforceable) {
+                upTo2023.add(exit);
+            }
+            if (exit.registeredBy.equals(AGENCY)) {
+                from2024.add(exit);
+            }
             if (!exit.inAccordance && !exit.byTaxAgency()) {
                 count("exits_not_in_accordance", exit.record.head().registeredOn(), exit.registeredBy);
             }
         }
+        addConsidered(UP_TO_2023, upTo2023);
+        addConsidered(FROM_2024, from2024);
     }
 
     /** Per episode at most one exit, never on the word of the Tax Agency alone. */
@@ -281,15 +289,18 @@ final class Definitions {
             episodes.computeIfAbsent(exit.episode, day -> new ArrayList<>(2)).add(exit);
         }
         for (List<Exit> registrations : episodes.values()) {
-            List<Exit> seen =
-                    registrations.stream().filter(exit -> !exit.byTaxAgency()).toList();
-            if (!seen.isEmpty()) {
-                Exit first = seen.stream().min(PREFERENCE).get();
-                if (first.inAccordance || !kind.equals("removal")) {
-                    addCounted(editions, first);
+            Exit seen = null;
+            for (Exit exit : registrations) {
+                if (!exit.byTaxAgency() && (seen == null || PREFERENCE.compare(exit, seen) < 0)) {
+                    seen = exit;
+                }
+            }
+            if (seen != null) {
+                if (seen.inAccordance || !kind.equals("removal")) {
+                    addCounted(editions, seen);
                 }
             } else if (kind.equals("removal") || kind.equals("dublin")) {
-                Exit first = registrations.stream().min(EARLIER).get();
+                Exit first = Collections.min(registrations, EARLIER);
                 count(editions, "exits_tax_agency_indicated", first.record.exitOn(), first.authority);
             }
         }
@@ -310,8 +321,8 @@ final class Definitions {
                 String manner = label(ExitRegistration.MANNERS, exit.record.manner());
                 count(editions, "refusals_enforced", day, manner);
                 if (decision.criminalActor()) {
-                    String month = String.format("%02d", LocalDate.ofEpochDay(day).getMonthValue());
-                    count(editions, "criminal_actors_refused", day, month);
+                    int month = LocalDate.ofEpochDay(day).getMonthValue();
+                    count(editions, "criminal_actors_refused", day, MONTHS[month - 1]);
                 }
             }
             case "court_expulsion" -> count(editions, "court_expulsions_enforced", day);
