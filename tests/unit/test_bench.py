@@ -154,3 +154,12 @@ def test_the_page_tells_of_runs_that_failed_and_of_too_few_rounds(tmp_path: Path
     said = page.page(tmp_path)
     assert "**Round 3 of Quix failed**: Failed: 3 cells differ" in said
     assert "Fewer than 3 rounds" in said
+
+
+def test_a_rate_that_is_not_kept_up_with_is_a_target_that_is_not_met(tmp_path: Path) -> None:
+    rates = [{"rate": 1_000, "offered": 998, "late_seconds": 90.0}]
+    where = {"machine": dict.fromkeys(("cores", "processor", "memory_gib", "load_before"), 1), "versions": {}}
+    put(tmp_path, "latency", {"rates": rates, "seconds": 20, "ran_seconds": 1} | where)
+    said = page.page(tmp_path)
+    assert "| Latency at 1 000 events/s, p99 | at most 50 ms | never | **not met** |" in said
+    assert "| 1 000 | 998 | | | not all within 90 s | |" in said
