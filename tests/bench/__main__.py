@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.bench import latency, page, recounting, recovery, scale, throughput
+from tests.bench.broker import Busy
 from tests.bench.machine import PAGE
 from tests.bench.results import say
 
@@ -47,7 +48,11 @@ def main(words: Sequence[str]) -> int:
     for word in words or PARTS:
         if word in PARTS:
             say(f"-- {word}")
-            PARTS[word]()
+            try:
+                PARTS[word]()
+            except Busy as busy:
+                say(str(busy))
+                return 1
     PAGE.write_text(page.page())
     say(page.last_line())
     return 0

@@ -33,6 +33,7 @@ MOST_PROBES = 50  # a second
 STEP_SECONDS = 0.005
 AHEAD = 20_000  # records that the worker has seen before
 LATE_SECONDS = 90.0
+SETTLE_SECONDS = 300.0
 TOPIC = "migrationsverket.decision.v1"
 YEAR, DAY = 1990, date(2022, 6, 1)
 KEY = f"2024/removal_decisions/{YEAR}".encode()
@@ -148,9 +149,10 @@ async def _read(address: str, probes: Probes) -> None:
 
 async def _settled(watch: Watch) -> None:
     """Every stage has done all."""
-    for stage in STAGES:
-        while await watch.behind(GROUP, stage):  # noqa: ASYNC110  # Kafka sends no word of it
-            await asyncio.sleep(0.2)
+    async with asyncio.timeout(SETTLE_SECONDS):
+        for stage in STAGES:
+            while await watch.behind(GROUP, stage):  # noqa: ASYNC110  # Kafka sends no word of it
+                await asyncio.sleep(0.2)
 
 
 class _Offering:
