@@ -68,9 +68,9 @@ SECTIONS = {
     ),
     "million": Section("A worker with a million rows, from nothing", _tests("million")),
     "broker_faults": Section(
-        "The broker restarted, killed, paused with a worker killed meanwhile, its disk full, a backlog",
-        _tests("broker_faults"),
+        "The broker restarted, killed, paused with a worker killed meanwhile, its disk full", _tests("broker_faults")
     ),
+    "backlog": Section("A backlog of a million records for one slow worker", _tests("backlog")),
     "changelogs": Section("Changelogs compacted, emptied, corrupted, missing", _tests("changelogs")),
     "poison": Section("Poison in the middle of load", _tests("poison")),
     "versions": Section("Two versions side by side, with an edition added", _tests("versions")),

@@ -1,12 +1,11 @@
 """A broker that stops, dies or stands still: the figures are those of the raw topics, every time.
 
-With UTRESA_FAULTS=long twenty times as often, a disk that is full, and a backlog of a million records.
+With UTRESA_FAULTS=long twenty times as often, and a disk that is full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -15,12 +14,11 @@ import pytest
 from tests.broker.play import require_java
 from tests.faults import broker_faults
 from tests.faults.cluster import Cluster
-from tests.faults.feed import Feed, history
+from tests.faults.feed import Feed
 from tests.faults.results import LONG, SEED
 
 RESTARTS = ["stop", "kill"] if not LONG else ["stop", "kill", "kill"] * 10
 PAUSES = [0.2, 0.6, 1.2, 2.5, 5.0] if not LONG else [0.2, 0.4, 0.8, 1.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0] * 2
-BACKLOG_DISTINCT, BACKLOG_TIMES, MOST_MIB = 100_000, 10, 512
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +73,3 @@ def test_should_be_exact_after_the_disk_was_full(tmp_path: Path, jars_dir: Path)
             assert set(full.errors) <= set(broker_faults.WITHOUT_A_BROKER)
     except broker_faults.NoDisk as reason:
         pytest.skip(str(reason))
-
-
-@pytest.mark.skipif(not LONG, reason="UTRESA_FAULTS=long: it takes minutes, and a broker of its own")
-@pytest.mark.timeout(1_800)
-def test_should_work_a_backlog_off_in_bounded_memory(tmp_path: Path, jars_dir: Path) -> None:
-    """A million records wait for one worker that stands still for half of the time."""
-    require_java(jars_dir)
-    with Cluster(tmp_path, jars_dir) as cluster:
-        records = list(islice(history(SEED), BACKLOG_DISTINCT))
-        backlog = broker_faults.work_off(cluster, records, BACKLOG_TIMES, pulse_seconds=0.4)
-        assert backlog.records == BACKLOG_DISTINCT * BACKLOG_TIMES
-        assert backlog.peak_mib < MOST_MIB
-        assert cluster.exits == []

@@ -35,6 +35,7 @@ ORIGIN = ("utresa_reason", "utresa_topic", "utresa_partition", "utresa_offset")
 QUIET_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 30.0
+BUSY_SECONDS = 120.0  # while it reads a backlog
 SHOWN = 5  # differences of each kind in a message
 
 Place = tuple[str, int, int]
@@ -275,7 +276,7 @@ class Judge:
     def behind(self, partitions: Iterable[int]) -> int:
         """Records of these partitions, of all that the workers read, that are not committed."""
         wanted = set(partitions)
-        return sum(number for tp, number in self._call(self._lag()).items() if tp.partition in wanted)
+        return sum(number for tp, number in self._call(self._lag(), BUSY_SECONDS).items() if tp.partition in wanted)
 
     def figures_agree(self) -> bool:
         """Whether the published figures, as far as read, are those of the raw records, as far as read."""

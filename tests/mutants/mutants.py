@@ -188,7 +188,7 @@ MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "a partial is added to the one before": mutant(
-        MISHAPS, (KEPT, "            apply(keeping.tally, dict(before.cells), -1)\n", "")
+        MISHAPS, (KEPT, "    then = dict(before.cells)\n", "    then = dict(before.cells[:0])\n")
     ),
     "the last partial holds, whoever sent it": mutant(
         PAUSED, ("processors/messages.py", "one if one.version >= other.version else other", "other")

@@ -13,7 +13,7 @@ from utresa.codec import decode, encode
 from utresa.domain import case as cases
 from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS
-from utresa.domain.figures import Tally, apply, contributions
+from utresa.domain.figures import Tally, apply, contributions, moved, published
 from utresa.domain.records import Event, latest
 from utresa.domain.reference import Reference, merge_references, named_by, reference_of, with_claim, with_event
 from utresa.recount import Recount, as_json
@@ -110,6 +110,31 @@ def test_contributions_add_up_by_difference(lines: list[dict[str, Any]]) -> None
         for case in rows.values():
             apply(anew, contributions(case, edition))
         assert running == anew
+
+
+@given(histories(), st.integers(2021, 2026), st.data())
+def test_what_a_change_moves_is_what_differs_of_all_figures(
+    lines: list[dict[str, Any]], horizon: int, data: st.DataObject
+) -> None:
+    """Totals looks at the moved measures alone, and the rest must not have moved."""
+    rows = list(folded(events(lines)).values())
+    before = data.draw(st.lists(st.sampled_from(rows), unique_by=id) if rows else st.just([]))
+    for edition in EDITIONS:
+        tally, change = Tally(), Tally()
+        for case in rows:
+            apply(change, contributions(case, edition))
+        for case in before:
+            apply(tally, contributions(case, edition))
+            apply(change, contributions(case, edition), -1)
+        then = published(tally, edition, horizon)
+        apply(tally, change)
+        now = published(tally, edition, horizon)
+        told = moved(tally, change, edition, horizon)
+        assert {key: figure for key, figure in told.items() if key in now} == {
+            key: figure for key, figure in now.items() if then.get(key) != figure
+        }
+        assert {key for key in told if key not in now} == then.keys() - now.keys()
+        assert not any(told[key].value or told[key].count for key in then.keys() - now.keys())
 
 
 @given(histories())

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import structlog
-from utresa.domain.figures import apply
 from utresa.engine.blocks import BlockConsumer
 from utresa.engine.effects import Publisher
 from utresa.engine.stage import Stage
@@ -105,7 +104,7 @@ def last_wins_on_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def added_to_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A partial is added to the one before, and not put in its place."""
-    monkeypatch.setattr(kept, "apply", lambda tally, cells, sign=1: apply(tally, cells) if sign > 0 else None)
+    monkeypatch.setattr(kept, "between", lambda _, after: dict(after.cells))
 
 
 def whoever_speaks_last(monkeypatch: pytest.MonkeyPatch) -> None:

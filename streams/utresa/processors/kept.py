@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
+
 from utresa.domain.editions import Edition
-from utresa.domain.figures import Tally, apply, published
+from utresa.domain.figures import Cell, Tally, apply, moved, published
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Message, Takeover, partition_of
 from utresa.processors.intake import Outbox, Position, post
@@ -108,29 +110,33 @@ class KeptPartition:
                 self.feeds[feed.agency].append(feed)
         for keeping in self.editions:
             partials = [
-                (self.rows.get(key), row)
+                (self._before(key, row), row)
                 for key, row in changes.items()
                 if isinstance(row, Partial) and row.edition == keeping.edition.name
             ]
-            if partials:
-                post(outbox, REVISION.name, self._revise(keeping, partials, changes))
-            if partials or self.overdue or self.clock_moved:
+            change = take(keeping, partials)
+            post(outbox, REVISION.name, self._revisions(keeping, partials, changes))
+            if self.overdue or self.clock_moved:
                 statistics |= self._moved(keeping)
+            elif change:
+                figures = moved(keeping.tally, change, keeping.edition, self.clock.year)
+                statistics |= self._unpublished(keeping.publication.statistics(figures, (), self.clock))
         if any(isinstance(row, Partial | Progress | Feed) for row in changes.values()):
             self.changed = True
         self.overdue = False
         return outbox, statistics
 
-    def _revise(
-        self, keeping: Keeping, partials: Sequence[tuple[Total | None, Partial]], changes: dict[bytes, Total]
+    def _before(self, key: bytes, partial: Partial) -> Partial:
+        """The partial that this one replaces; of no cells, where there was none."""
+        row = self.rows.get(key)
+        return row if isinstance(row, Partial) else msgspec.structs.replace(partial, version=(0, 0), cells=[])
+
+    def _revisions(
+        self, keeping: Keeping, partials: Sequence[tuple[Partial, Partial]], changes: dict[bytes, Total]
     ) -> list[Message]:
-        """Apply the partials to the tally; the revisions that their causes explain. A cause is then spent."""
+        """The revisions that the causes of the partials explain. A cause is then spent."""
         causes: list[Cause] = []
-        for old, new in partials:
-            before = old if isinstance(old, Partial) else Partial(new.partition, new.edition, new.year, (0, 0), [])
-            apply(keeping.tally, dict(before.cells), -1)
-            apply(keeping.tally, dict(new.cells))
-            keeping.unchecked.add(new.year)
+        for before, new in partials:
             key = f"causes/{new.partition}/{new.edition}/{new.year}@{new.edition}".encode()
             found = changes.get(key) or self.rows.get(key)
             if isinstance(found, Causes) and found.causes:
@@ -165,8 +171,10 @@ class KeptPartition:
 
     def _moved(self, keeping: Keeping) -> dict[bytes, bytes]:
         figures = published(keeping.tally, keeping.edition, self.clock.year)
-        records = keeping.publication.statistics(figures, self._known(keeping), self.clock)
-        return {key: value for key, value in records.items() if self.published.get(key) != value}
+        return self._unpublished(keeping.publication.statistics(figures, self._known(keeping), self.clock))
+
+    def _unpublished(self, statistics: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return {key: value for key, value in statistics.items() if self.published.get(key) != value}
 
     def _known(self, keeping: Keeping) -> list[bytes]:
         prefix = f"{keeping.edition.name}/".encode()
@@ -287,6 +295,23 @@ class KeptPartition:
                     through = self.through[agency]
                     self.through[agency] = feed.version if through is None else max(through, feed.version)
                     feeds.remove(feed)
+
+
+def take(keeping: Keeping, partials: Iterable[tuple[Partial, Partial]]) -> Tally:
+    """Put each partial in the place of the one before it: by how much the cells of the tally move."""
+    change = Tally()
+    for before, new in partials:
+        apply(change, between(before, new))
+        keeping.unchecked.add(new.year)
+    apply(keeping.tally, change)
+    return change
+
+
+def between(before: Partial, after: Partial) -> dict[Cell, int]:
+    """By how much the cells of one partial differ from those of the one before."""
+    then = dict(before.cells)
+    change = {cell: amount - then.pop(cell, 0) for cell, amount in after.cells}
+    return {cell: amount for cell, amount in change.items() if amount} | {cell: -gone for cell, gone in then.items()}
 
 
 def _told(cuts: Sequence[Cut]) -> Offsets:

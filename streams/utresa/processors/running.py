@@ -147,7 +147,7 @@ class Running:
 
     def take_due(self) -> list[tuple[Place, Cells]]:
         """What has changed since the last call, in full."""
-        due = [(place, sorted(self.tallies[place].items())) for place in sorted(self.due)]
+        due = [(place, list(self.tallies[place].items())) for place in sorted(self.due)]
         self.due.clear()
         return due
 
@@ -166,7 +166,7 @@ class Running:
         What differs from now will have changed at the next cut.
         """
         places = sorted(self.due_at_cut | difference.keys())
-        found = [(place, sorted(self._with(place, difference).items())) for place in places]
+        found = [(place, list(self._with(place, difference).items())) for place in places]
         self.due_at_cut = set(difference)
         return found
 
