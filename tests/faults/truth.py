@@ -310,7 +310,8 @@ class Judge:
 
     async def _follow(self) -> None:
         while True:
-            fetched = await self._consumer.getmany(timeout_ms=100, max_records=5_000)
+            fetched = await self._consumer.getmany(timeout_ms=100, max_records=500)
+            await asyncio.sleep(0)  # of a backlog there always is some, and then nothing was waited for
             with self._lock:
                 for tp, records in fetched.items():
                     for record in records:
