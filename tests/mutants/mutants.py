@@ -196,6 +196,10 @@ MUTANTS: dict[str, Mutant] = {
     # Publishing
     "what has become zero stays as it was": mutant(
         f"{WAY}move_an_exit_when_its_year_is_corrected_and_write_the_old_cell_as_zero",
+        ("domain/figures.py", "for key in now.keys() | then.keys() if", "for key in now.keys() if"),
+    ),
+    "what an owner before has published and is zero by now stays as it was": mutant(
+        "tests/topology/test_crashes.py::test_should_take_back_a_figure_that_an_earlier_owner_published_and_did_not_live_to_note",
         (
             PUBLICATION,
             "        for text in known:\n            if text not in records",
