@@ -47,7 +47,7 @@ def _forward(name: str, lines: IO[str] | None, printing: Lock) -> None:
     assert lines is not None
     for line in lines:
         with printing:
-            print(f"{name} | {line}", end="", flush=True)
+            print(f"{name} | {line.rstrip()}", flush=True)
 
 
 if __name__ == "__main__":
