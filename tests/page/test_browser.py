@@ -163,6 +163,7 @@ def test_should_be_whole_without_javascript(browser: Browser, live: Served, cons
     page.get_by_label("Utgåva").select_option("2023")
     page.get_by_role("button", name="Visa").click()
     expect(cell(page, "1/joint/2022")).to_have_text("6\u00a0328")
+    page.wait_for_load_state("load")  # the images too
     drawn = page.locator(".chart img").evaluate_all("images => images.map(one => one.naturalWidth)")
     assert len(drawn) == 4
     assert all(drawn)
