@@ -26,6 +26,7 @@ DRIVEN = "tests/topology/test_driver.py::test_should_"
 ENGINE = "tests/broker/test_engine.py::test_should_"
 CHANGELOGS = "tests/unit/test_changelog.py::test_should_"
 
+LATE_FINDINGS = "tests/topology/test_crashes.py::test_should_withdraw_a_finding_that_a_paused_worker_says_late"
 MISHAPS = f"{WAY}publish_the_same_figures_whatever_happens_to_the_worker"
 CRASHES = f"{ORDER}lose_nothing_in_a_crash_at_any_effect"
 OLDEST = f"{ORDER}load_what_it_held_when_the_oldest_row_of_every_key_is_last"
@@ -217,6 +218,12 @@ MUTANTS: dict[str, Mutant] = {
             "            self.reconciliation.compare(",
             "            causes.clear()\n            self.reconciliation.compare(",
         ),
+    ),
+    "a finding of a case that comes late stands": mutant(
+        LATE_FINDINGS, (CASES, "await effects.send_all(keeping.read_back(block))", "pass")
+    ),
+    "a finding of a reference that comes late stands": mutant(
+        LATE_FINDINGS, (CORRELATE, "done.seen += message.findings", "pass")
     ),
     "a cut takes in records that lie beyond it": mutant(
         CUTS, ("processors/cuts.py", "if event.offset < cut[event.topic][place]", "if True")

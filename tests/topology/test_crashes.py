@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import permutations, product
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from utresa.codec import read_value
@@ -18,6 +18,7 @@ from tests.topology import stage
 from tests.topology.group import Group
 from tests.topology.test_publication import recounted_at, said, snapshots
 
+EFFECTS: tuple[Literal["lost", "late"], ...] = ("lost", "late")
 CELL = b"2024/exits_removal/2024/authority=migrationsverket,destination=home_country"
 
 
@@ -63,6 +64,48 @@ def test_should_withdraw_a_finding_of_a_reference_that_was_never_written() -> No
         run.run()
         assert findings(run) == recounted_findings([sis, case, exit_]), at
     assert at > 3
+
+
+@pytest.mark.parametrize(
+    ("before", "finding", "mending"),
+    [
+        (
+            [lives.decision()],
+            lives.left("2024-06-01", agency="polisen", enforcing_authority="POLISEN"),
+            [lives.left("2024-06-01", enforcing_authority="POLISEN")],
+        ),
+        ([], lives.sis_exit("2024-06-01"), [lives.decision(), lives.left("2024-06-01")]),
+    ],
+    ids=["of a case", "of a reference"],
+)
+def test_should_withdraw_a_finding_that_a_paused_worker_says_late(
+    before: list[stage.Line], finding: stage.Line, mending: list[stage.Line]
+) -> None:
+    """It stood between the check that the partition is its own and the append, while its successor found otherwise."""
+    late = 0
+    for at in range(1, 12):
+        said = {}
+        for effect in EFFECTS:
+            run = stage.driver(idle_ticks=5)
+            run.play(stage.items(before))
+            run.play([*stage.items([finding]), Crash(at, effect), *stage.items(mending)])
+            assert findings(run) == recounted_findings([*before, finding, *mending]) == {}, (at, effect)
+            said[effect] = len(run.records(DISCREPANCY.name))
+        late += said["late"] > said["lost"]
+    assert late
+
+
+@pytest.mark.parametrize("value", [None, b"foreign"], ids=["removed", "replaced"])
+def test_should_say_a_finding_again_that_somebody_by_hand_has(value: bytes | None) -> None:
+    run = stage.driver()
+    run.play(stage.items([lives.decision(), lives.left("2024-06-01", agency="polisen", enforcing_authority="POLISEN")]))
+    [said] = [one for one in run.records(DISCREPANCY.name) if one.key == b"c1"]
+    [place] = [place for place in range(stage.PARTITIONS) if said in run.partition(DISCREPANCY.name, place)]
+    run.log.append(DISCREPANCY.name, Message(b"c1", value, partition=place))
+    run.log.append(DISCREPANCY.name, Message(b"\xff", b"the key of no case", partition=place))
+    run.run()
+    written = [one.value for one in run.partition(DISCREPANCY.name, place) if one.key == b"c1"]
+    assert written == [said.value, value, said.value]
 
 
 @pytest.mark.parametrize("elsewhere", ["c2", "c3", "c4"])  # the clock may come from another partition

@@ -59,11 +59,12 @@ from utresa.processors.messages import (
     Part,
     Partial,
     ReferenceMark,
+    Seen,
     decode_case_message,
     encode,
 )
 from utresa.processors.recheck import Recheck, Recounts
-from utresa.processors.reconciliation import Reconciliation
+from utresa.processors.reconciliation import Reconciliation, of_reference
 from utresa.processors.running import (
     Change,
     Definitions,
@@ -76,7 +77,7 @@ from utresa.processors.running import (
     change,
     difference,
 )
-from utresa.topics import ANSWER, CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, LINK, PARTIAL, QUESTION
+from utresa.topics import ANSWER, CASE_EVENT, CASE_INPUTS, CASES_CHANGELOG, DISCREPANCY, LINK, PARTIAL, QUESTION
 
 _decode_ask = msgspec.msgpack.Decoder(Ask).decode
 _decode_row = msgspec.msgpack.Decoder(Case).decode
@@ -97,7 +98,6 @@ class Folded:
 
     rows: dict[bytes, Case] = field(default_factory=dict)
     steps: list[tuple[bytes, Step]] = field(default_factory=list)
-    touched: set[bytes] = field(default_factory=set)
     news: list[tuple[bytes, Reference]] = field(default_factory=list)
     control: list[tuple[int, CutRequest | ReferenceMark | Clock]] = field(default_factory=list)
     letters: Outbox = field(default_factory=dict)
@@ -106,7 +106,6 @@ class Folded:
 
     def keep(self, key: bytes, event: Event, before: Case | None, after: Case) -> None:
         """The row after an event, where it differs."""
-        self.touched.add(key)
         if after is not before:
             self.rows[key] = after
             self.steps.append((key, Step(event, before, after)))
@@ -175,7 +174,7 @@ class Keeping:
         self.running = Running(definitions)
         self.recheck = Recheck()
         self.position = Position(Cases.name, takeover, as_of)
-        self.reconciliation = Reconciliation(as_of)
+        self.reconciliation = Reconciliation(as_of, self.partition)
         self.last_cut = -1
         self.journal: Journal | None = None
         self.shared: set[bytes] = set()  # rows that have heard of another case's claim since the last cut
@@ -190,11 +189,20 @@ class Keeping:
             for answer in answers(self.rows, ask, self.partition, self.reconciliation.clock.year):
                 yield Message(ask.id.encode(), encode(answer))
 
-    def change(self, folded: Folded, outbox: Outbox, *, sure: bool) -> tuple[dict[bytes, Shares], Moved]:
+    def read_back(self, block: Block) -> Outbox:
+        """Of the findings that readers see: what stands in the place of others' words. Those of references are for
+        `correlate`, since a topic has one reader."""
+        seen = [(record.key or b"", record.value) for record in block.records]
+        outbox: Outbox = {DISCREPANCY.name: self.reconciliation.mended(one for one in seen if not of_reference(one[0]))}
+        if of_references := [one for one in seen if of_reference(one[0])]:
+            told = Message(f"seen/{self.partition}".encode(), encode(Seen(of_references)), partition=self.partition)
+            outbox[LINK.name] = [told]
+        return outbox
+
+    def change(self, folded: Folded, outbox: Outbox) -> tuple[dict[bytes, Shares], Moved]:
         """What the block changes in the figures, with the causes where a published year moves, and in the findings.
 
-        Each case is assessed once, as it is now; what it was is known. Until it is `sure` what has been said of a case
-        (an earlier owner may have said what it found by a row that it never wrote) its findings are said anyhow.
+        Each case is assessed once, as it is now; what it was is known.
         """
         shares: dict[bytes, Shares] = {}
         total: Moved = {}
@@ -210,8 +218,6 @@ class Keeping:
                 for place, cause in self.definitions.causes(late[key], moved, self.position.version):
                     causes[place].append(cause)
             self.reconciliation.compare(key, case, facts, outbox)
-        for key in sorted(folded.touched) if not sure else ():
-            self.reconciliation.say(key, outbox)
         for (edition, year), found in causes.items():
             for start in range(0, len(found), CAUSES_A_MESSAGE):
                 some = Causes(self.partition, edition, year, found[start : start + CAUSES_A_MESSAGE])
@@ -291,7 +297,7 @@ class Cases:
     """The processor: keyed by case_id, one row a case."""
 
     name = "cases"
-    topics = (*INPUTS, CASE_EVENT.name, QUESTION.name)
+    topics = (*INPUTS, CASE_EVENT.name, QUESTION.name, DISCREPANCY.name)
     tables = (TABLE,)
 
     def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse, metrics: Metrics) -> None:
@@ -319,12 +325,15 @@ class Cases:
             keeping.position.pass_by(block)
             await effects.send(ANSWER.name, list(keeping.answers(block)))
             return
+        if block.topic == DISCREPANCY.name:
+            keeping.position.pass_by(block)
+            await effects.send_all(keeping.read_back(block))
+            return
         started = perf_counter()
         folded = fold(keeping.rows, block, self.partitions)
         before, after = folded.letters, folded.receipts
-        sure = keeping.position.caught_up
         keeping.position.advance(block, folded.as_of)
-        shares, moved = keeping.change(folded, before, sure=sure)
+        shares, moved = keeping.change(folded, before)
         keeping.note(folded)
         self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
 

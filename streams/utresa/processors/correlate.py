@@ -15,7 +15,7 @@ from time import perf_counter
 import msgspec
 
 from utresa.domain.editions import Edition
-from utresa.domain.findings import reference_findings
+from utresa.domain.findings import Finding, reference_findings
 from utresa.domain.records import Event, outcome
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
@@ -26,8 +26,9 @@ from utresa.metrics import Metrics
 from utresa.processors.cuts import Marks
 from utresa.processors.freshness import Pulse
 from utresa.processors.intake import Position, Receipts, accepted, add_receipt, post, since, told
-from utresa.processors.messages import CaseMark, Link, News, decode_reference_message, encode
-from utresa.processors.reconciliation import discrepancy
+from utresa.processors.messages import CaseMark, Link, News, Seen, decode_reference_message, encode
+from utresa.processors.readback import ReadBack
+from utresa.processors.reconciliation import discrepancy, mended
 from utresa.processors.waiting import Waiting
 from utresa.topics import CASE_EVENT, DISCREPANCY, LINK, REFERENCE_INPUTS, REFERENCES_CHANGELOG
 
@@ -48,15 +49,14 @@ class Correlated:
 
     rows: dict[bytes, Reference] = field(default_factory=dict)
     causes: dict[bytes, Event] = field(default_factory=dict)
-    touched: set[bytes] = field(default_factory=set)
     marks: list[CaseMark] = field(default_factory=list)
+    seen: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     before: Receipts = field(default_factory=Receipts)
     receipts: Receipts = field(default_factory=Receipts)
     as_of: date = date.min
 
     def keep(self, key: bytes, event: Event, before: Reference, after: Reference) -> None:
         """The reference after an event, where it differs."""
-        self.touched.add(key)
         if after != before:
             self.rows[key] = after
             self.causes[key] = event
@@ -67,10 +67,13 @@ def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) ->
     done = Correlated()
     if block.topic == LINK.name:
         for _, message, _offset in told(block, decode_reference_message):
-            if isinstance(message, CaseMark):
-                done.marks.append(message)
-            else:
-                _claim(done, rows, message, partitions)
+            match message:
+                case Link():
+                    _claim(done, rows, message, partitions)
+                case Seen():
+                    done.seen += message.findings
+                case CaseMark():
+                    done.marks.append(message)
         return done
     for _, event, _ in accepted(block, (), partitions, done.before, done.receipts):
         assert isinstance(event, Event)
@@ -129,18 +132,29 @@ def news(done: Correlated, headers: Headers) -> list[Message]:
     ]
 
 
-def discrepancies(rows: Mapping[bytes, Reference], done: Correlated, *, sure: bool) -> list[Message]:
-    """What is found otherwise in the references that are about to change, under their own keys.
+class Findings:
+    """Of one partition's references: published under their own keys, and read back (see reconciliation.py)."""
 
-    Not `sure` what an earlier owner has said: what is found in all that were touched.
-    """
-    said = []
-    for key in sorted(done.rows if sure else done.touched):
-        before, after = rows.get(key), done.rows.get(key) or rows.get(key)
-        found = reference_findings(after) if after is not None else ()
-        if not sure or found != (reference_findings(before) if before is not None else ()):
-            said.append(discrepancy(key, found))
-    return said
+    def __init__(self, partition: int, rows: Mapping[bytes, Reference]) -> None:
+        """Of these rows, as they are whenever it is asked."""
+        self.partition = partition
+        self.rows = rows
+        self.sent = ReadBack()
+
+    def changed(self, done: Correlated) -> list[Message]:
+        """What is found otherwise in the references that are about to change."""
+        found = {key: reference_findings(after) for key, after in done.rows.items()}
+        said = [discrepancy(key, now, self.partition) for key, now in found.items() if now != self._of(key)]
+        self.sent.note(said)
+        return said
+
+    def mended(self, done: Correlated) -> list[Message]:
+        """What stands, where readers see something else that an owner before has said."""
+        return mended(done.seen, self.sent, self._of, self.partition)
+
+    def _of(self, key: bytes) -> tuple[Finding, ...]:
+        reference = self.rows.get(key)
+        return () if reference is None else reference_findings(reference)
 
 
 class Correlate:
@@ -160,6 +174,7 @@ class Correlate:
         self.positions: dict[int, Position] = {}
         self.marks: dict[int, Marks] = {}
         self.waiting: dict[int, Waiting] = {}
+        self.findings: dict[int, Findings] = {}
 
     async def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
@@ -174,10 +189,11 @@ class Correlate:
         self.positions[takeover.partition] = Position(self.name, takeover, as_of)
         self.marks[takeover.partition] = Marks()
         self.waiting[takeover.partition] = waiting
+        self.findings[takeover.partition] = Findings(takeover.partition, references)
 
     def revoked(self, partition: int) -> None:
         """A partition is another worker's."""
-        del self.rows[partition], self.positions[partition], self.marks[partition]
+        del self.rows[partition], self.positions[partition], self.marks[partition], self.findings[partition]
         self.waiting.pop(partition).forget()
 
     async def on_block(self, block: Block, effects: Effects) -> None:
@@ -185,10 +201,9 @@ class Correlate:
         rows, position = self.rows[block.partition], self.positions[block.partition]
         started = perf_counter()
         done = correlate(rows, block, self.partitions)
-        sure = position.caught_up
         position.advance(block, done.as_of)
         post(done.before, CASE_EVENT.name, news(done, since(block)))
-        post(done.before, DISCREPANCY.name, discrepancies(rows, done, sure=sure))
+        post(done.before, DISCREPANCY.name, self.findings[block.partition].changed(done))
         self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
 
         await effects.send_all(done.before)
@@ -199,6 +214,7 @@ class Correlate:
         self.metrics.count_receipts(done.before.answered + done.receipts.answered)
 
     def _say(self, block: Block, done: Correlated, position: Position) -> None:
+        post(done.receipts, DISCREPANCY.name, self.findings[block.partition].mended(done))
         if block.topic != LINK.name:
             position.report(done.receipts, self.editions)
         marks = self.marks[block.partition]

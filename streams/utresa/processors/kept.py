@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -26,6 +26,7 @@ from utresa.processors.messages import (
     Total,
 )
 from utresa.processors.publication import Publication
+from utresa.processors.readback import ReadBack
 from utresa.processors.recheck import difference
 from utresa.processors.running import Change
 from utresa.topics import (
@@ -82,8 +83,8 @@ class KeptPartition:
         self.epoch = takeover.epoch
         self.feeds: dict[str, deque[Feed]] = {agency: deque(maxlen=FEEDS_WAITING) for agency in AGENCIES}
         self.through: dict[str, datetime | None] = dict.fromkeys(AGENCIES)
-        self.sent: dict[bytes, list[bytes]] = defaultdict(list)  # and not read back yet
-        self.since: dict[bytes, int] = {}  # of those, when Kafka got the record that moved them
+        self.sent = ReadBack()
+        self.since: dict[bytes, int] = {}  # of what is not read back yet, when Kafka got the record that moved them
         self.changed = True
         self.cuts = 0
         self.cut_asked_at = float("-inf")
@@ -182,11 +183,12 @@ class KeptPartition:
 
     def statistics(self, values: Mapping[bytes, bytes], since: int | None = None) -> list[Message]:
         """To the partition that keeps the edition, so that they can be read back. What moved them came at `since`."""
-        for key, value in values.items():
-            self.sent[key].append(value)
-            if since is not None:
+        if since is not None:
+            for key in values:
                 self.since.setdefault(key, since)
-        return [Message(key, value, partition=self.partition) for key, value in values.items()]
+        messages = [Message(key, value, partition=self.partition) for key, value in values.items()]
+        self.sent.note(messages)
+        return messages
 
     def delays(self, block: Block) -> Iterator[float]:
         """Of each figure that is read back, the seconds from the record that moved it until Kafka had the figure."""
@@ -202,18 +204,8 @@ class KeptPartition:
 
     def read_back(self, block: Block) -> dict[bytes, bytes]:
         """Of figures that somebody else has written or removed, and we not written again since, what stands."""
-        overwritten: dict[bytes, bytes] = {}
-        for record in block.records:
-            key, value = record.key or b"", record.value
-            ours = self.sent.get(key, [])
-            if value in ours:
-                del ours[: ours.index(value) + 1]
-            if ours or self.published.get(key, value) == value:
-                overwritten.pop(key, None)
-            else:
-                overwritten[key] = self.published[key]
-        self.sent = defaultdict(list, {key: ours for key, ours in self.sent.items() if ours})
-        return overwritten
+        foreign = self.sent.foreign((record.key or b"", record.value) for record in block.records)
+        return {key: self.published[key] for key, value in foreign.items() if self.published.get(key, value) != value}
 
     def owner_changed(self, changes: Mapping[bytes, Total]) -> bool:
         """Whether a partition of the cases speaks with a new epoch."""

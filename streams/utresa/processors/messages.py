@@ -51,6 +51,12 @@ class News(Told, frozen=True, array_like=True, tag="news"):
     cause: Event
 
 
+class Seen(Told, frozen=True, array_like=True, tag="seen"):
+    """cases → correlate, of one partition: what readers see of references' findings, which the cases have read back."""
+
+    findings: list[tuple[bytes, bytes | None]]
+
+
 # A consistent cut (see cuts.py)
 
 
@@ -211,7 +217,7 @@ def newest(one: Total, other: Total) -> Total:
 
 
 _CaseMessage = News | CutRequest | ReferenceMark | Clock
-_ReferenceMessage = Link | CaseMark
+_ReferenceMessage = Link | Seen | CaseMark
 _case_messages: msgspec.msgpack.Decoder[_CaseMessage] = msgspec.msgpack.Decoder(_CaseMessage)
 _reference_messages: msgspec.msgpack.Decoder[_ReferenceMessage] = msgspec.msgpack.Decoder(_ReferenceMessage)
 _totals: msgspec.msgpack.Decoder[Total] = msgspec.msgpack.Decoder(Total)

@@ -47,8 +47,8 @@ class Appended(NamedTuple):
 class Watch:
     """Looks on while things happen. A test's own says what may not; it raises AssertionError."""
 
-    def appended(self, topic: str, partition: int, messages: Iterable[Message], *, late: bool) -> None:
-        """The workers' records are in a log; `late`: the group has given its partitions anew since they were sent."""
+    def appended(self, topic: str, partition: int, messages: Iterable[Message]) -> None:
+        """The workers' records are in a log."""
 
     def committed(self, offsets: Offsets, before: Offsets) -> None:
         """The group has committed, and what it had committed before."""
@@ -102,15 +102,15 @@ class Broker:
         self.clients: Sequence[Client] = ()
         self.lanes: dict[Lane, deque[Request]] = {}
 
-    def append(self, generation: int, topic: str, messages: Sequence[Message]) -> Appended:
-        """A worker's records, sent under this generation. Each names the same partition."""
+    def append(self, topic: str, messages: Sequence[Message]) -> Appended:
+        """A worker's records. Each names the same partition."""
         partition = messages[0].partition
         assert partition is not None
         offset = len(self.log.records[topic, partition])
         for message in messages:
             self.log.append(topic, message)
         self._notice((topic, partition))
-        self.watch.appended(topic, partition, messages, late=generation != self.group.generation)
+        self.watch.appended(topic, partition, messages)
         return Appended(partition, offset)
 
     def receive(self, topic: str, message: Message) -> None:

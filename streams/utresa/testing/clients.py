@@ -242,11 +242,10 @@ class Producer:
     async def send_batch(self, batch: Batch, topic: str, partition: int) -> asyncio.Future[None]:
         process = self._process
         messages = [Message(key, value, headers, partition) for key, value, headers in batch.records]
-        generation = process.app.consumer_generation_id if process.app is not None else -1
         return process.send(
             TP(topic, partition),
             f"+{len(messages)}",
-            lambda _: process.broker.append(generation, topic, messages),
+            lambda _: process.broker.append(topic, messages),
         )
 
 
