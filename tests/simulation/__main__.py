@@ -18,6 +18,7 @@ from utresa.testing.simulation import Mishap
 from tests.simulation.run import KINDS, prepare, simulate
 
 CHUNK = 50
+SEEDS_A_LINE = 10_000  # in a log
 MOST_FAILURES = 20
 
 
@@ -93,6 +94,8 @@ def run(seeds: range, jobs: int) -> int:
         found.add(some)
         if sys.stderr.isatty():
             print(f"\r{found.seeds} of {len(seeds)} seeds", end="", file=sys.stderr, flush=True)
+        elif found.seeds % SEEDS_A_LINE == 0:
+            print(f"{found.seeds} of {len(seeds)} seeds", file=sys.stderr, flush=True)
         if len(found.failures) >= MOST_FAILURES:
             break
     seconds = perf_counter() - started
