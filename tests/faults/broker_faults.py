@@ -92,7 +92,8 @@ def kill_in_a_pause(cluster: Cluster, feed: Feed, chance: Random, seconds: float
 
 
 class Backlog(NamedTuple):
-    """What one slow worker had to work off: records, the greatest memory that it took, and until all was handled."""
+    """What one slow worker had to work off: records, the greatest memory that any of its processes took, and until all
+    was handled."""
 
     records: int
     peak_mib: int
@@ -108,21 +109,20 @@ def work_off(cluster: Cluster, records: Sequence[Sent], times: int, pulse_second
     began = time.monotonic()
     cluster.scale(1)
     cluster.wait_ready()
-    worker = cluster.workers[0]
-    pid, pulses, behind = worker.pid, 0, set(range(cluster.partitions))
+    pulses, peak_mib, behind = 0, 0, set(range(cluster.partitions))
     while cluster.judge.behind(behind) > len(records) // 10:
-        worker.pause()
+        cluster.wait_ready()  # a second time where Kafka's disk stood still for longer than a write may take
+        pid = cluster.workers[0].pause()
         time.sleep(pulse_seconds)
-        worker.resume()
+        peak_mib = max(peak_mib, _peak_mib(pid))
+        cluster.workers[0].resume()
         time.sleep(pulse_seconds)
         pulses += 1
     if not pulses:
         raise FaultMissed("the backlog was gone before the worker was slow")
     check = cluster.exact(f"a backlog of {sent} records", seconds=BACKLOG_SECONDS)
-    if worker.pid != pid:
-        raise FaultMissed(f"another worker has worked it off. {cluster.story()}")
     ledger().faults["records of a backlog"] += sent
-    found = Backlog(sent, _peak_mib(pid), time.monotonic() - began)
+    found = Backlog(sent, max(peak_mib, _peak_mib(cluster.workers[0].pid)), time.monotonic() - began)
     say(f"{found}, {pulses} pulses: {check}")
     return found
 

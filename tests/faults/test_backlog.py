@@ -26,4 +26,4 @@ def test_should_work_a_backlog_off_in_bounded_memory(tmp_path: Path, jars_dir: P
         backlog = broker_faults.work_off(cluster, records, TIMES, pulse_seconds=0.4)
         assert backlog.records == DISTINCT * TIMES
         assert backlog.peak_mib < MOST_MIB
-        assert cluster.exits == []
+        assert cluster.unexpected(*broker_faults.WITHOUT_A_BROKER) == []

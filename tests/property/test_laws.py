@@ -13,7 +13,7 @@ from utresa.codec import decode, encode
 from utresa.domain import case as cases
 from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS
-from utresa.domain.figures import Tally, apply, contributions, moved, published
+from utresa.domain.figures import Tally, apply, contributions, moves, nothing, published
 from utresa.domain.records import Event, latest
 from utresa.domain.reference import Reference, merge_references, named_by, reference_of, with_claim, with_event
 from utresa.recount import Recount, as_json
@@ -129,12 +129,11 @@ def test_what_a_change_moves_is_what_differs_of_all_figures(
         then = published(tally, edition, horizon)
         apply(tally, change)
         now = published(tally, edition, horizon)
-        told = moved(tally, change, edition, horizon)
-        assert {key: figure for key, figure in told.items() if key in now} == {
-            key: figure for key, figure in now.items() if then.get(key) != figure
-        }
-        assert {key for key in told if key not in now} == then.keys() - now.keys()
-        assert not any(told[key].value or told[key].count for key in then.keys() - now.keys())
+        told = moves(tally, change, edition, horizon)
+        zero = {key: nothing(edition, key) for key in then.keys() | now.keys()}
+        both = {key: (then.get(key, zero[key]), now.get(key, zero[key])) for key in sorted(zero)}
+        assert list(told.items()) == [(key, (old, new)) for key, (old, new) in both.items() if old != new]
+        assert not any(figure.value or figure.count for figure in zero.values())
 
 
 @given(histories())

@@ -136,24 +136,33 @@ def published(tally: Mapping[Cell, int], edition: Edition, horizon: int) -> dict
     return {key: figure for key, figure in figures.items() if figure.value or figure.count}
 
 
-def moved(tally: Mapping[Cell, int], change: Mapping[Cell, int], edition: Edition, horizon: int) -> dict[Key, Figure]:
-    """The figures that a change of the tally, which is applied already, has moved, as they are now; those that are
-    zero now are so. No figure rests on two measures, and none but a stock on two years: the others are passed by."""
+def around(tally: Mapping[Cell, int], cells: Iterable[Cell], edition: Edition) -> Tally:
+    """Of the tally, what any figure rests on that rests on one of these cells too: no figure rests on two measures,
+    and none but a stock on two years."""
     stocks = {measure.name for measure in edition.measures if measure.aggregate == "stock"}
-    places = {(cell.measure, None if cell.measure in stocks else cell.year) for cell in change}
-    after = Tally(
+    places = {(cell.measure, None if cell.measure in stocks else cell.year) for cell in cells}
+    return Tally(
         {cell: n for cell, n in tally.items() if (cell.measure, cell.year) in places or (cell.measure, None) in places}
     )
+
+
+def moves(
+    tally: Mapping[Cell, int], change: Mapping[Cell, int], edition: Edition, horizon: int
+) -> dict[Key, tuple[Figure, Figure]]:
+    """The figures that a change of the tally, which is applied already, has moved, sorted: as they were and as they
+    are, zeros as well."""
+    after = around(tally, change, edition)
     before = Tally(after)
     apply(before, change, -1)
     now, then = published(after, edition, horizon), published(before, edition, horizon)
     keys = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-    return {key: now.get(key) or _nothing(then[key]) for key in keys}
+    return {key: (then.get(key) or nothing(edition, key), now.get(key) or nothing(edition, key)) for key in keys}
 
 
-def _nothing(figure: Figure) -> Figure:
-    """Zero, of the kind of this one."""
-    return Figure(0) if figure.count is None else Figure(0, 0, 0)
+def nothing(edition: Edition, key: Key) -> Figure:
+    """Zero, of the kind that the edition's measure is."""
+    aggregate = next(measure.aggregate for measure in edition.measures if measure.name == key.measure)
+    return Figure(0, 0, 0) if aggregate == "mean" else Figure(0)
 
 
 _Own = Mapping[tuple[int, tuple[str, ...], str], int]

@@ -1,4 +1,6 @@
-"""A processor in the app: told of its partitions, given its blocks, one at a time.
+"""A processor in the app: told of its partitions, given their blocks, of each partition one at a time.
+
+Partitions do not wait for each other: while one waits for the broker to have its rows, another folds.
 
 Faust's error handling acknowledges what failed and restarts the agent. Nothing raised by a processor reaches it: the
 stage catches it, leaves the block unacknowledged, handles no further one, and the worker stops.
@@ -30,6 +32,8 @@ log = logs.logger("stage")
 
 # How often a processor hears that time has passed.
 TICK_SECONDS = 0.2
+# Of one partition, behind the block in hand. One is enough to keep it busy; each is memory.
+QUEUED_BLOCKS = 1
 
 
 class NotCopartitioned(EngineError):
@@ -50,6 +54,14 @@ class Overtaken(EngineError):
     """
 
 
+class Lane:
+    """Of one partition: its blocks in their order, and whose turn it is, for it does one thing at a time."""
+
+    def __init__(self) -> None:
+        self.blocks: asyncio.Queue[BlockMessage] = asyncio.Queue(QUEUED_BLOCKS)
+        self.turn = asyncio.Lock()
+
+
 class Stage:
     """A processor in the app: its agent, its tables, and the partitions it has been told of."""
 
@@ -58,8 +70,9 @@ class Stage:
         self.processor = processor
         self.tables = {spec.name: self._table(spec) for spec in processor.tables}
         self.held: dict[int, Mapping[str, dict[bytes, Row]]] = {}
-        self.turn = asyncio.Lock()  # a processor does one thing at a time: a block or a tick
+        self.lanes = [Lane() for _ in range(app.settings.partitions)]
         app.task(self.tick)
+        app.task(self.work)
         topic = app.topic(*processor.topics, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=processor.name)(self.consume)
 
@@ -130,20 +143,39 @@ class Stage:
         return read | {store.spec.topic: store.ends[partition] for store in self._stores().values()}
 
     async def consume(self, stream: Any) -> None:
-        """The agent: a block at a time, until one fails."""
+        """The agent: each block to its lane, until one fails."""
         async for event in stream.noack().events():
-            await self._handle(event.message)
+            message = event.message
+            await self.lanes[message.partition].blocks.put(message)
             if self.app.failure.done():
                 return
+
+    async def work(self) -> None:
+        """Until the worker stops: the lanes, beside each other."""
+        await asyncio.gather(*map(self._work, self.lanes))
+
+    async def _work(self, lane: Lane) -> None:
+        while not self.app.failure.done():
+            message = await lane.blocks.get()
+            if self._may_begin(message):
+                await self._handle(message)
+            else:
+                self._report(message, False, 0.0)
+
+    def _may_begin(self, message: BlockMessage) -> bool:
+        """Not in a rebalance or a stop, which wait for what has begun; what was waiting is read again."""
+        return self.app.blocks.owns(message) and not (self.app.rebalancing or self.app.should_stop)
 
     async def tick(self) -> None:
         """Until the worker stops: tell the processor, for each of its partitions, that time has passed."""
         while not (self.app.should_stop or self.app.failure.done()):
             await asyncio.sleep(TICK_SECONDS)
-            for partition in list(self.held):
-                async with self.turn:
-                    if partition in self.held and self.app.is_ready():
-                        await self._tick(partition)
+            await asyncio.gather(*map(self._tick_in_turn, list(self.held)))
+
+    async def _tick_in_turn(self, partition: int) -> None:
+        async with self.lanes[partition].turn:
+            if partition in self.held and self.app.is_ready():
+                await self._tick(partition)
 
     async def _tick(self, partition: int) -> None:
         rows = self.held[partition]
@@ -162,7 +194,7 @@ class Stage:
         failpoints.reached("after-fetch")
         try:
             with consumer.hold(message):
-                async with self.turn:
+                async with self.lanes[block.partition].turn:
                     if not consumer.owns(message):
                         raise PartitionLost(f"partition {block.partition} went to another worker")
                     await self.processor.on_block(block, effects)
@@ -171,7 +203,8 @@ class Stage:
             consumer.abandon(block.partition)
             acknowledged = False
         except Exception as error:
-            self.app.fail(error)
+            if not self.app.should_stop:  # else the producer has gone, and the block is read again
+                self.app.fail(error)
             return
         self._report(message, acknowledged, perf_counter() - started)
 

@@ -41,6 +41,7 @@ from utresa.processors.intake import (
     Receipts,
     accepted,
     add_receipt,
+    oldest,
     post,
     since,
     to_totals,
@@ -89,7 +90,10 @@ TABLE = TableSpec(
     merge=merge,
 )
 INPUTS = tuple(topic.name for topic in CASE_INPUTS)
+FEEDING = (*INPUTS, CASE_EVENT.name)
 CAUSES_A_MESSAGE = 500  # of some 300 bytes each
+# Partials are absolute, and each has all figures of a year: while more blocks wait they are said after so many records.
+RECORDS_A_WORD = 2000
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ def fold(rows: Mapping[bytes, Case], block: Block, partitions: int) -> Folded:
             else:
                 folded.control.append((offset, message))
         return folded
-    headers = since(block)
+    headers = since(oldest(block))
     for key, event, _ in accepted(block, rows, partitions, folded.letters, folded.receipts):
         assert isinstance(event, Event)
         before = folded.rows.get(key) or rows.get(key)
@@ -145,6 +149,23 @@ def _link(kind: str, reference: str, case: Case, claim: Event, headers: Headers)
     """Its key tells the claim apart, its partition is the reference's."""
     key = f"{kind}/{reference}/{case.case_id}/{claim.topic}/{claim.record.record_id}"
     return Message(key.encode(), encode(Link(kind, reference, claim)), headers, partition_key=reference.encode())
+
+
+@dataclass(slots=True)
+class Unsaid:
+    """What a partition has handled since it last said its figures. Nothing of it has to last: whoever takes the
+    partition over says all that its rows say."""
+
+    records: int = 0
+    since: int | None = None
+    inputs: bool = True
+
+    def add(self, block: Block) -> None:
+        """One more block."""
+        self.records += len(block.records)
+        moments = [moment for moment in (self.since, oldest(block)) if moment is not None]
+        self.since = min(moments, default=None)
+        self.inputs |= block.topic != CASE_EVENT.name
 
 
 class Keeping:
@@ -175,6 +196,7 @@ class Keeping:
         self.recheck = Recheck()
         self.position = Position(Cases.name, takeover, as_of)
         self.reconciliation = Reconciliation(as_of, self.partition)
+        self.unsaid = Unsaid()
         self.last_cut = -1
         self.journal: Journal | None = None
         self.shared: set[bytes] = set()  # rows that have heard of another case's claim since the last cut
@@ -232,12 +254,17 @@ class Keeping:
             for key, reference in folded.news:
                 self.journal.news[key].append(reference)
 
-    def partials(self, outbox: Outbox, headers: Headers = ()) -> None:
-        """The figures that are due, absolute."""
-        version = self.position.version
+    def words(self) -> Outbox:
+        """The figures that have changed since they were last said, absolute, and how far they go."""
+        outbox: Outbox = {}
+        version, headers = self.position.version, since(self.unsaid.since)
         for (edition, year), cells in self.running.take_due():
             partial = Partial(self.partition, edition, year, version, cells)
             post(outbox, PARTIAL.name, [to_totals(partial, edition, headers)])
+        if self.unsaid.inputs:
+            self.position.report(outbox, self.definitions.editions, self.running.years())
+        self.unsaid = Unsaid(inputs=False)
+        return outbox
 
     def mark(self, number: int, asked_at: int, outbox: Outbox) -> None:
         """Begin a cut here; not while the rows may know of records that have not been read again yet.
@@ -297,7 +324,7 @@ class Cases:
     """The processor: keyed by case_id, one row a case."""
 
     name = "cases"
-    topics = (*INPUTS, CASE_EVENT.name, QUESTION.name, DISCREPANCY.name)
+    topics = (*FEEDING, QUESTION.name, DISCREPANCY.name)
     tables = (TABLE,)
 
     def __init__(self, partitions: int, editions: Sequence[Edition], pulse: Pulse, metrics: Metrics) -> None:
@@ -340,14 +367,15 @@ class Cases:
         await effects.send_all(before)
         keeping.running.add(shares, moved)
         await effects.write(TABLE.name, block.partition, folded.rows)
-        self._say(keeping, block, folded, after)
+        self._control(keeping, folded, after)
+        keeping.unsaid.add(block)
+        if keeping.unsaid.records >= RECORDS_A_WORD or effects.lag(FEEDING) <= len(block.records):
+            for topic, messages in keeping.words().items():
+                post(after, topic, messages)
         await effects.send_all(after)
         self.metrics.count_receipts(folded.receipts.answered)
 
-    def _say(self, keeping: Keeping, block: Block, folded: Folded, outbox: Outbox) -> None:
-        keeping.partials(outbox, since(block))
-        if block.topic != CASE_EVENT.name or keeping.position.blocks == 1:
-            keeping.position.report(outbox, self.definitions.editions, keeping.running.years())
+    def _control(self, keeping: Keeping, folded: Folded, outbox: Outbox) -> None:
         for offset, message in folded.control:
             match message:
                 case CutRequest(number):
@@ -357,26 +385,20 @@ class Cases:
                 case Clock(as_of):
                     keeping.reconciliation.advance(keeping.rows, as_of, outbox)
 
-    def _first_words(self, keeping: Keeping) -> Outbox:
-        outbox: Outbox = {}
-        keeping.partials(outbox)
-        keeping.position.report(outbox, self.definitions.editions, keeping.running.years())
-        return outbox
-
     async def on_tick(self, partition: int, effects: Effects) -> None:
-        """Where no block has come since the takeover, say what the rows say.
+        """Say what has not been said yet: also what the rows say where no block has come since the takeover, for an
+        edition that the owner before did not know waits for it.
 
         Say that the partition is alive, and go on recounting its figures; say them anew where they were wrong."""
         keeping = self.keeping[partition]
-        if keeping.rows and not keeping.position.blocks:  # an edition that the owner before did not know waits for it
+        if keeping.rows and not keeping.position.blocks:
             keeping.position.blocks = 1
-            await effects.send_all(self._first_words(keeping))
+        if keeping.position.blocks:
+            await effects.send_all(keeping.words())
         await self.pulse.beat(keeping.position, effects)
         wrong = await keeping.recheck.step(keeping.running, keeping.rows)
         if wrong is not None:
             self.recounts.ended(partition, wrong)
         if wrong:
-            outbox: Outbox = {}
             keeping.position.blocks += 1  # what was said before under this version was wrong
-            keeping.partials(outbox)
-            await effects.send_all(outbox)
+            await effects.send_all(keeping.words())

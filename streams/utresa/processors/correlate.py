@@ -25,7 +25,7 @@ from utresa.engine.pieces import pieces
 from utresa.metrics import Metrics
 from utresa.processors.cuts import Marks
 from utresa.processors.freshness import Pulse
-from utresa.processors.intake import Position, Receipts, accepted, add_receipt, post, since, told
+from utresa.processors.intake import Position, Receipts, accepted, add_receipt, oldest, post, since, told
 from utresa.processors.messages import CaseMark, Link, News, Seen, decode_reference_message, encode
 from utresa.processors.readback import ReadBack
 from utresa.processors.reconciliation import discrepancy, mended
@@ -202,7 +202,7 @@ class Correlate:
         started = perf_counter()
         done = correlate(rows, block, self.partitions)
         position.advance(block, done.as_of)
-        post(done.before, CASE_EVENT.name, news(done, since(block)))
+        post(done.before, CASE_EVENT.name, news(done, since(oldest(block))))
         post(done.before, DISCREPANCY.name, self.findings[block.partition].changed(done))
         self.metrics.fold_seconds.labels(self.name).observe(perf_counter() - started)
 

@@ -114,9 +114,8 @@ def oldest(block: Block) -> int | None:
     return min(told_of, default=None)
 
 
-def since(block: Block) -> Headers:
-    """The header that tells the next stage of the block's oldest input record."""
-    moment = oldest(block)
+def since(moment: int | None) -> Headers:
+    """The header that tells the next stage of the oldest input record because of which it is told something."""
     return [] if moment is None else [(SINCE, str(moment).encode())]
 
 

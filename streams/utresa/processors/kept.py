@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from utresa.domain.editions import Edition
-from utresa.domain.figures import Cell, Tally, apply, moved, published
+from utresa.domain.figures import Cell, Tally, apply, moves, published
 from utresa.engine.blocks import Block
 from utresa.engine.effects import Message, Takeover, partition_of
 from utresa.processors.intake import Outbox, Position, post
@@ -120,7 +120,8 @@ class KeptPartition:
             if self.overdue or self.clock_moved:
                 statistics |= self._moved(keeping)
             elif change:
-                figures = moved(keeping.tally, change, keeping.edition, self.clock.year)
+                found = moves(keeping.tally, change, keeping.edition, self.clock.year)
+                figures = {key: now for key, (_, now) in found.items()}
                 statistics |= self._unpublished(keeping.publication.statistics(figures, (), self.clock))
         if any(isinstance(row, Partial | Progress | Feed) for row in changes.values()):
             self.changed = True

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from utresa.codec import wire_value
 from utresa.domain.editions import Edition, Measure, status
-from utresa.domain.figures import Cell, Figure, Key, Tally, apply, published
+from utresa.domain.figures import Cell, Figure, Key, apply, around, moves, nothing
 from utresa.engine.effects import Message
 from utresa.processors.messages import Cause, Offsets
 
@@ -59,11 +58,8 @@ class Publication:
         records = {self.statistic_key(key): self._statistic(key, figure, clock) for key, figure in figures.items()}
         for text in known:
             if text not in records and (key := self.parse_key(text)) is not None:
-                records[text] = self._statistic(key, self._nothing(key), clock)
+                records[text] = self._statistic(key, nothing(self.edition, key), clock)
         return records
-
-    def _nothing(self, key: Key) -> Figure:
-        return Figure(0, 0, 0) if self._measures[key.measure].aggregate == "mean" else Figure(0)
 
     def _statistic(self, key: Key, figure: Figure, clock: date) -> bytes:
         return wire_value(
@@ -93,7 +89,7 @@ class Publication:
         whole = dict(figures)
         for text in known:
             if (key := self.parse_key(text)) is not None:
-                whole.setdefault(key, self._nothing(key))
+                whole.setdefault(key, nothing(self.edition, key))
         years: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for key in sorted(whole):
             years[key.year].append({"measure": key.measure, "dims": self.dims(key), **_values(whole[key])})
@@ -124,22 +120,16 @@ class Publication:
 
         What moved for other reasons, by events sent before the publication, is taken in first: it is no revision.
         """
-        measures = {cell.measure for cause in causes for cell, _ in cause.cells}
-        edition = replace(self.edition, measures=tuple(one for one in self.edition.measures if one.name in measures))
-        tally = Tally({cell: amount for cell, amount in after.items() if cell.measure in measures})
+        tally = around(after, [cell for cause in causes for cell, _ in cause.cells], self.edition)
         for cause in causes:
             apply(tally, dict(cause.cells), -1)
-        figures = published(tally, edition, horizon)
         for cause in causes:
-            apply(tally, dict(cause.cells))
-            moved = published(tally, edition, horizon)
-            for key in sorted(figures.keys() | moved.keys()):
-                old, new = figures.get(key), moved.get(key)
-                if old != new:
-                    yield self._revision(key, old, new or self._nothing(key), cause)
-            figures = moved
+            change = dict(cause.cells)
+            apply(tally, change)
+            for key, (old, new) in moves(tally, change, self.edition, horizon).items():
+                yield self._revision(key, old, new, cause)
 
-    def _revision(self, key: Key, old: Figure | None, new: Figure, cause: Cause) -> Message:
+    def _revision(self, key: Key, old: Figure, new: Figure, cause: Cause) -> Message:
         text = self.statistic_key(key)
         return Message(
             text,
@@ -147,7 +137,7 @@ class Publication:
                 "Revision",
                 {
                     "key": text.decode(),
-                    "old": _values(old or self._nothing(key))["value"],
+                    "old": _values(old)["value"],
                     "new": _values(new)["value"],
                     "ce_id": cause.ce_id,
                     "at": _EPOCH + timedelta(microseconds=cause.ce_time // 1000),
