@@ -96,7 +96,10 @@ async def _differing(admin: AIOKafkaAdminClient, topic: Topic) -> dict[str, str]
 async def end_offsets(kafka: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """The next offset of every partition of the topics."""
     async with _consumer(kafka) as consumer:
-        ends = await consumer.end_offsets(await _partitions(kafka, topics))
+        partitions = await _partitions(kafka, topics)
+        consumer.assign(partitions)  # else aiokafka asks for each topic's leaders by itself, a tenth of a second each
+        consumer.pause(*partitions)
+        ends = await consumer.end_offsets(partitions)
     return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
 
 
@@ -128,10 +131,10 @@ async def read(
             partitions = [tp for tp in partitions if (tp.topic, tp.partition) in until]
         if not partitions:
             return
+        consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         if until is not None:
             ends = {tp: until[tp.topic, tp.partition] for tp in partitions}
-        consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         pending = set(partitions)
         while True:

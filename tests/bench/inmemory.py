@@ -16,8 +16,9 @@ from utresa.domain.case import Case
 from utresa.domain.editions import EDITIONS, Edition
 from utresa.domain.records import Event
 from utresa.engine.blocks import Block
-from utresa.engine.changelog import Row
+from utresa.engine.changelog import Loaded, Row
 from utresa.engine.effects import Message, Takeover
+from utresa.engine.rows import EncodedRows
 from utresa.engine.worker import GC_THRESHOLDS
 from utresa.metrics import Metrics
 from utresa.processors.cases import TABLE, Cases, Keeping
@@ -61,7 +62,7 @@ def blocks_of(records: Iterable[Sent]) -> list[Block]:
 class Nowhere:
     """Effects that encode what they are given, keep the rows, and send nothing."""
 
-    def __init__(self, rows: dict[bytes, Row]) -> None:
+    def __init__(self, rows: EncodedRows) -> None:
         self.rows = rows
 
     async def write(self, table: str, partition: int, rows: Mapping[bytes, Row]) -> None:
@@ -102,9 +103,9 @@ def decoding(blocks: Sequence[Block]) -> None:
             decode(block.topic, record.key, record.value, record.headers, record.offset)
 
 
-def folding(blocks: Sequence[Block], editions: Sequence[Edition] = EDITIONS) -> dict[bytes, Case]:
+def folding(blocks: Sequence[Block], editions: Sequence[Edition] = EDITIONS) -> Mapping[bytes, Case]:
     """The bench's job: decode, fold, encode the rows and the partials of these editions. The rows."""
-    definitions, rows = Definitions(editions), dict[bytes, Case]()
+    definitions, rows = Definitions(editions), EncodedRows(TABLE, {})
     running = Running(definitions)
     for block in blocks:
         changed = fold(rows, block)
@@ -121,7 +122,7 @@ def processing(blocks: Sequence[Block]) -> None:
     """All that the worker does for cases: with receipts, findings, causes, links."""
 
     async def work() -> None:
-        rows: dict[bytes, Row] = {}
+        rows = EncodedRows(TABLE, {})
         cases = Cases(1, EDITIONS, Pulse(None, time.monotonic, EDITIONS), Metrics())
         await cases.assigned(_takeover(rows))
         for block in blocks:
@@ -142,12 +143,14 @@ def recounting(blocks: Sequence[Block]) -> None:
 
 
 def taking_over(rows: Mapping[bytes, bytes]) -> None:
-    """A worker that has just loaded these rows rebuilds its figures."""
-    loaded: dict[bytes, Row] = {key: TABLE.decode(key, row) for key, row in rows.items()}
-    asyncio.run(Keeping.rebuilt(_takeover(loaded), Definitions(EDITIONS), 1))
+    """A worker loads these rows, read already, and rebuilds its figures."""
+    loaded = Loaded(0, len(rows))
+    loaded.take(TABLE, [Read(key, row, (), offset) for offset, (key, row) in enumerate(rows.items())])
+    takeover = _takeover(EncodedRows(TABLE, loaded.rows))
+    asyncio.run(Keeping.rebuilt(takeover, Definitions(EDITIONS), 1))
 
 
-def _takeover(rows: dict[bytes, Row]) -> Takeover:
+def _takeover(rows: EncodedRows) -> Takeover:
     topics = Cases.topics
     return Takeover(0, {TABLE.name: rows}, dict.fromkeys(topics, 0), dict.fromkeys(topics, 0), 1)
 

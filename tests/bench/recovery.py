@@ -38,6 +38,7 @@ def measure(number: int) -> None:
         with Process(python("utresa", "worker"), directory / "log", environment) as worker:
             ready = _until_ready(worker, started)
             part.put("ready_seconds", round(ready, 1))
+            part.put("ready_processor_seconds", round(worker.processor_seconds(), 1))
             published = asyncio.run(_until_published(address, expected, started))
             part.put("published_seconds", round(published, 1))
             part.put("kib_a_row", round(worker.peak_kib / len(rows), 2))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Collect:
         self.poison: int | None = None
         self.pause = 0.0
         self.assigning = 0.0
-        self.rows: dict[int, dict[bytes, Row]] = {}
+        self.rows: dict[int, Mapping[bytes, Row]] = {}
 
     async def assigned(self, takeover: Takeover) -> None:
         if takeover.partition in self.rows:

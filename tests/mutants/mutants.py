@@ -13,7 +13,7 @@ CASES, CORRELATE = "processors/cases.py", "processors/correlate.py"
 TOTALS, KEPT, PUBLICATION = "processors/totals.py", "processors/kept.py", "processors/publication.py"
 STAGE, STORE, BLOCKS, EFFECTS = "engine/stage.py", "engine/store.py", "engine/blocks.py", "engine/effects.py"
 CHANGELOG, INPUTS, WATCHDOG, THREAD = (f"engine/{name}.py" for name in ("changelog", "inputs", "watchdog", "thread"))
-FRESHNESS, RECHECK = "processors/freshness.py", "processors/recheck.py"
+FRESHNESS, RECHECK, RECONCILIATION = (f"processors/{name}.py" for name in ("freshness", "recheck", "reconciliation"))
 CASE, REFERENCE, DRIVER = "domain/case.py", "domain/reference.py", "testing/driver.py"
 SHARES = "domain/shares.py"
 
@@ -22,6 +22,7 @@ WAY = "tests/topology/test_way_of_the_data.py::test_should_"
 PUBLISHED = "tests/topology/test_publication.py::test_"
 FRESH = "tests/topology/test_freshness.py::test_should_"
 RECOUNT = "tests/topology/test_recheck.py::test_should_"
+LOOKING = "tests/topology/test_reconciliation.py::test_should_"
 DRIVEN = "tests/topology/test_driver.py::test_should_"
 ENGINE = "tests/broker/test_engine.py::test_should_"
 CHANGELOGS = "tests/unit/test_changelog.py::test_should_"
@@ -50,7 +51,6 @@ def mutant(caught_by: str, *changes: Change) -> Mutant:
 
 
 LAST_WINS = "merge=lambda _older, newer: newer,"
-RECEIPTS_AFTER = "        self._say(keeping, block, folded, after)\n        await effects.send_all(after)\n"
 ACKNOWLEDGE = "                acknowledged = consumer.ack(message)\n"
 HOLD = "            with consumer.hold(message):\n"
 WRITE = "        await effects.write(TABLE.name, block.partition, folded.rows)\n"
@@ -65,7 +65,7 @@ MUTANTS: dict[str, Mutant] = {
         (DRIVER, "table.merge(rows[record.key], row) if record.key in rows else row", "row"),
     ),
     "the figures are not rebuilt from the rows": mutant(
-        CRASHES, (CASES, "keeping.running.include((key, facts) for key, _, facts in assessed)", "pass")
+        CRASHES, (CASES, "running.include(map(assessed, keys))", "pass")
     ),
     "the rows of a revoked partition are kept and used again": mutant(
         MISHAPS,
@@ -78,7 +78,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the engine loads the last row": mutant(
         f"{CHANGELOGS}merge_all_records_of_a_key_and_let_no_tombstone_remove_it",
-        (CHANGELOG, "merged = rows[key] = merge(rows[key], row)", "merged = rows[key] = row"),
+        (CHANGELOG, "merged = spec.merge(spec.decode(key, held) if spec.large else held, row)", "merged = row"),
     ),
     "rows that are lost are not missed": mutant(
         f"{CHANGELOGS}say_what_is_lost",
@@ -120,6 +120,11 @@ MUTANTS: dict[str, Mutant] = {
         ),
         (EFFECTS, "strict=True", "strict=False"),
     ),
+    "a record that waited is not answered when it is corrected first": mutant(
+        "tests/topology/test_crashes.py::"
+        "test_should_answer_a_waiting_record_that_is_corrected_before_its_claim_is_read_again",
+        (CORRELATE, "not (before.owner is not None and caught_up)", "before.owner is None"),
+    ),
     "links are sent after the rows": mutant(
         CRASHES, (CASES, "post(folded.letters, LINK.name", "post(folded.receipts, LINK.name")
     ),
@@ -136,11 +141,11 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "receipts are sent before the rows": mutant(
         f"{ORDER}send_a_receipt_only_when_the_row_that_it_speaks_of_is_durable",
-        (CASES, WRITE + RECEIPTS_AFTER, RECEIPTS_AFTER + WRITE),
+        (CASES, WRITE, "        await effects.send_all(after)\n" + WRITE),
     ),
     "partials are sent before the rows": mutant(
         f"{ORDER}send_partials_that_are_the_sum_of_the_rows_then_durable",
-        (CASES, WRITE, "        keeping.partials(before)\n        await effects.send_all(before)\n" + WRITE),
+        (CASES, WRITE, "        await effects.send_all(keeping.words())\n" + WRITE),
     ),
     # Folding and adding up
     "a figure is counted up by each event": mutant(
@@ -155,8 +160,8 @@ MUTANTS: dict[str, Mutant] = {
         RULES,
         (
             CASE,
-            "old = _at(events, place, event.topic, event.record.record_id)",
-            "old = None",
+            "place, old = _find(events, event.topic, record.record_id)",
+            "place, old = _find(events, event.topic, record.record_id)[0], None",
         ),
     ),
     "the revision that arrives last holds": mutant(RULES, (CASE, "new = latest(old, event)", "new = event")),
@@ -225,6 +230,14 @@ MUTANTS: dict[str, Mutant] = {
     "a finding of a reference that comes late stands": mutant(
         LATE_FINDINGS, (CORRELATE, "done.seen += message.findings", "pass")
     ),
+    "a case that was not looked into since the takeover counts as without findings": mutant(
+        f"{LOOKING}withdraw_a_finding_of_a_row_that_was_not_looked_into_yet",
+        (RECONCILIATION, "if key in self.unread:", "if False:"),
+    ),
+    "what has become due in rows that were looked into late is not said": mutant(
+        f"{LOOKING}find_in_the_end_what_has_become_due_while_rows_were_not_looked_into",
+        (RECONCILIATION, "if self.told:", "if False:"),
+    ),
     "a cut takes in records that lie beyond it": mutant(
         CUTS, ("processors/cuts.py", "if event.offset < cut[event.topic][place]", "if True")
     ),
@@ -254,7 +267,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a recount does not follow the rows that change": mutant(
         f"{RECOUNT}find_nothing_while_rows_come_and_change_in_the_middle_of_a_pass",
-        (RECHECK, "if bucket < self.counted:", "if False:"),
+        (RECHECK, "if self.uncounted is not None and key not in self.uncounted:", "if False:"),
     ),
     "a figure that a recount has found wrong stays": mutant(
         f"{RECOUNT}publish_the_right_figures_again_after_a_partition_of_the_cases_went_wrong",

@@ -13,7 +13,7 @@ from utresa.domain.case import Case
 from utresa.domain.exits import assess
 from utresa.domain.figures import Tally, contributions_of
 from utresa.domain.findings import Finding
-from utresa.domain.records import Event, FeedStatus, outcome
+from utresa.domain.records import Event, FeedStatus, latest, outcome
 from utresa.domain.reference import Reference, reference_of
 from utresa.engine.changelog import EPOCH_KEY, TableSpec
 from utresa.engine.effects import Message
@@ -230,7 +230,7 @@ class Laws(Watch):
                 place = (spot[1], event.identity, "/".join(named) if named else event.record.case_id)  # type: ignore[union-attr]
                 before = held.get(place)
                 word = outcome(before, event)
-                held[place] = event if before is None or word == "accepted" else before
+                held[place] = event if before is None else latest(before, event)  # of one content, the one sent last
                 expected[spot] = {word} if word == "accepted" else {word, "accepted"}
                 if named is not None:
                     expected[spot] = self._waiting(expected[spot], count.references[named], event)

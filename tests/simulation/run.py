@@ -12,7 +12,7 @@ from unittest.mock import patch
 from utresa import logs
 from utresa.domain.editions import EDITIONS, Edition
 from utresa.engine.worker import GC_THRESHOLDS
-from utresa.processors import all_processors, cases, recheck
+from utresa.processors import all_processors, cases, recheck, reconciliation
 from utresa.processors.publication import Publication
 from utresa.processors.running import Definitions
 from utresa.testing.process import NOTHING
@@ -22,7 +22,7 @@ from tests.simulation.inputs import drawn
 from tests.simulation.laws import Laws
 
 CUT_SECONDS = (0.0, 0.5, 3.0)
-BUCKETS = 8  # for the recount of a partition: it has a handful of rows, and not a million
+SLICE_ROWS = 3  # of what is done a slice at a time: a partition has a handful of rows, and not a million
 # What a long run has to have seen.
 KINDS = (*MISHAPS, "redelivered", "poison")
 
@@ -74,7 +74,8 @@ def simulate(seed: int, trace: Callable[[str], None] | None = None, kinds: Seque
     laws.bind(simulation)
     try:
         with (
-            patch.object(recheck, "BUCKETS", BUCKETS),
+            patch.object(recheck, "SLICE_ROWS", SLICE_ROWS),
+            patch.object(reconciliation, "SLICE_ROWS", SLICE_ROWS),
             patch.object(recheck, "log", Ears()),
             patch.object(cases, "Definitions", definitions),
             patch.object(Publication, "definitions", described),

@@ -243,6 +243,26 @@ def test_should_answer_a_waiting_record_that_was_passed_by_wherever_the_worker_d
     assert [outcomes[-1] for _, outcomes in sorted(answered.items())] == ["superseded", "waiting"]
 
 
+def test_should_answer_a_waiting_record_that_is_corrected_before_its_claim_is_read_again() -> None:
+    """The owner before wrote the claim into the row and died before it answered; the correction comes first now."""
+    first, case = lives.sis_exit("2024-06-01"), lives.decision()
+    later = lives.sis_exit("2024-06-02", revision=2, ce_id="e2")
+    for at in range(1, 9):
+        run = Group()
+        run.play(stage.items([first]))
+        run.arrive(stage.items([case]))
+        run.block(case["topic"])
+        if run.block(LINK.name, crash=Crash(at)):
+            break
+        run.hand_over("correlate")
+        run.arrive(stage.items([later]))
+        run.block(later["topic"])
+        run.run()
+        answered = receipts(run, later["topic"])
+        assert {outcomes[-1] for outcomes in answered.values()} <= {"accepted", "superseded"}, (at, answered)
+    assert at > 3
+
+
 def receipts(run: Driver, topic: str) -> dict[tuple[int, int], list[str]]:
     """By partition and offset of the topic's records, what was said of them."""
     found = defaultdict(list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import msgspec
@@ -39,7 +39,7 @@ class Collect:
 
     def __init__(self, merge: Merge = union) -> None:
         self.tables = (TableSpec("ids", CHANGELOG, msgspec.json.encode, decode, merge),)
-        self.rows: dict[int, dict[bytes, Row]] = {}
+        self.rows: dict[int, Mapping[bytes, Row]] = {}
 
     async def assigned(self, takeover: Takeover) -> None:
         assert takeover.partition not in self.rows

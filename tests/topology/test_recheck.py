@@ -41,13 +41,11 @@ class Partition:
         self.running = Running(self.definitions)
         self.running.include((key, assess(case)) for key, case in self.rows.items())
         self.recheck = Recheck()
-        self.recheck.include(self.rows)
 
     def put(self, key: bytes, row: Case) -> None:
-        before = self.rows.get(key)
         shares = self.definitions.shares_of(row)
         moved = difference(self.running.of(key), shares)
-        self.recheck.note(key, before is None, moved)
+        self.recheck.note(key, moved)
         self.running.add({key: shares}, moved)
         self.rows[key] = row
 

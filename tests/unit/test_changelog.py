@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from utresa.engine import changelog
 from utresa.engine.changelog import EPOCH_KEY, ChangelogUndecodable, Loaded, LoadFailed, Owner, TableSpec
 
 TABLE = TableSpec("words", "test-changelog", str.encode, lambda _, value: value.decode(), max)
+LARGE = replace(TABLE, large=True)
 PLACE = TopicPartition(TABLE.topic, 0)
 
 
@@ -33,10 +35,10 @@ def owner(epoch: int, rows: int, beginning: int = 0) -> Entry:
     return EPOCH_KEY, Owner(epoch, rows, beginning).encode()
 
 
-def loaded(*entries: Entry, beginning: int = 0) -> Loaded:
+def loaded(*entries: Entry, beginning: int = 0, table: TableSpec = TABLE) -> Loaded:
     """A changelog of these records."""
     one = Loaded(beginning, beginning + len(entries))
-    one.take(TABLE, [Record(beginning + at, *entry) for at, entry in enumerate(entries)])
+    one.take(table, [Record(beginning + at, *entry) for at, entry in enumerate(entries)])
     return one
 
 
@@ -50,10 +52,17 @@ def test_should_merge_all_records_of_a_key_and_let_no_tombstone_remove_it() -> N
     assert (one.records, one.merged, len(one.tombstones)) == (5, 2, 1)
 
 
+def test_should_keep_the_rows_of_a_large_table_encoded_once_they_are_merged() -> None:
+    one = loaded((b"a", b"2"), (b"a", b"3"), (b"a", b"1"), NO_A, B, table=LARGE)
+    assert one.rows == {b"a": b"3", b"b": b"1"}
+    assert (one.records, one.merged, one.outdated) == (5, 2, {b"a"})
+
+
+@pytest.mark.parametrize("table", [TABLE, LARGE])
 @pytest.mark.parametrize("entry", [(None, b"1"), (None, None), (b"a", b"\xff"), (EPOCH_KEY, b"12345678")])
-def test_should_refuse_a_record_that_is_no_row(entry: Entry) -> None:
+def test_should_refuse_a_record_that_is_no_row(entry: Entry, table: TableSpec) -> None:
     with pytest.raises(ChangelogUndecodable, match=r"test-changelog/0 offset 1: \w+$"):
-        loaded(A, entry)
+        loaded(A, entry, table=table)
 
 
 @pytest.mark.parametrize(

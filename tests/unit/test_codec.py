@@ -22,6 +22,8 @@ from utresa.codec import (
     encode,
     instant,
     read_value,
+    receipt_value,
+    wire_value,
 )
 from utresa.domain.records import Decision, Event, FeedStatus
 from utresa.engine.blocks import Block
@@ -350,6 +352,22 @@ def test_encoding_and_decoding_again_gives_the_same(topic: str) -> None:
 
 def test_the_fields_of_a_record_can_be_read_by_name() -> None:
     assert read_value(wire("Receipt", RECEIPT)) == RECEIPT
+
+
+@given(
+    ce_id=st.text(max_size=300),
+    topic=st.sampled_from([*INPUT_TOPICS]),
+    partition=st.integers(0, 2**31 - 1),
+    offset=st.integers(0, 2**63 - 1),
+    outcome=st.sampled_from(["accepted", "superseded", "duplicate", "waiting", "refused"]),
+    reason=st.none() | st.sampled_from([*REASONS, "unknown-order"]),
+)
+def test_a_receipt_from_what_is_remembered_is_the_receipt_that_is_written_whole(
+    ce_id: str, topic: str, partition: int, offset: int, outcome: str, reason: str | None
+) -> None:
+    said = {"ce_id": ce_id, "topic": topic, "partition": partition, "offset": offset}
+    whole = wire_value("Receipt", {**said, "outcome": outcome, "reason": reason})
+    assert receipt_value(ce_id, topic, partition, offset, outcome, reason) == whole
 
 
 def test_kosovo_is_a_country() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from datetime import date
 from operator import attrgetter
-from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +26,7 @@ class Case(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknow
     as_of: date = date.min
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """What became of an event: the case after it, the revision that now holds, and the references that must hear of it.
 
     These are those that the event names and those that the revision before it named; none when it changed nothing,
@@ -43,16 +42,16 @@ class Taken(NamedTuple):
 def take(case: Case, event: Event) -> Taken:
     """Take one event in. The case is the same object when the event changes nothing."""
     events = case.events
-    place = _place(events, event.topic, event.record.record_id)
-    old = _at(events, place, event.topic, event.record.record_id)
-    as_of = max(case.as_of, event.record.revised_on)
+    record = event.record
+    place, old = _find(events, event.topic, record.record_id)
+    as_of = max(case.as_of, record.revised_on)
     if old is None:
         after = (*events[:place], event, *events[place:])
         named = named_by(event)
-        touched = sorted({*named}) if named else []
+        touched = sorted(set(named)) if named else []
         return Taken(Case(case.case_id, after, case.references, as_of), "accepted", event, touched)
     new = latest(old, event)
-    if new == old:
+    if new is old:
         kept = case if as_of == case.as_of else Case(case.case_id, events, case.references, as_of)
         return Taken(kept, outcome(old, event), new, [])
     after = (*events[:place], new, *events[place + 1 :])
@@ -67,24 +66,20 @@ def with_event(case: Case, event: Event) -> Case:
 
 def held(case: Case, identity: tuple[str, str]) -> Event | None:
     """The revision that the case holds of a registration."""
-    return _at(case.events, _place(case.events, *identity), *identity)
+    return _find(case.events, *identity)[1]
 
 
-def _place(events: tuple[Event, ...], topic: str, record_id: str) -> int:
-    """Where a registration is, or would be; a case has a handful."""
+def _find(events: tuple[Event, ...], topic: str, record_id: str) -> tuple[int, Event | None]:
+    """Where a registration is, or would be, and what is held of it; a case has a handful."""
     place = 0
     for one in events:
-        if one.topic >= topic and (one.topic > topic or one.record.record_id >= record_id):
-            break
+        if one.topic >= topic:
+            if one.topic > topic or one.record.record_id > record_id:
+                break
+            if one.record.record_id == record_id:
+                return place, one
         place += 1
-    return place
-
-
-def _at(events: tuple[Event, ...], place: int, topic: str, record_id: str) -> Event | None:
-    if place == len(events):
-        return None
-    found = events[place]
-    return found if found.record.record_id == record_id and found.topic == topic else None
+    return place, None
 
 
 def with_reference(case: Case, reference: Reference) -> Case:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -164,7 +164,7 @@ class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.code, self.records
 
 
-class Reconciled(NamedTuple):
+class Reconciled(msgspec.Struct, frozen=True, gc=False):
     """What is found in a case, sorted, and the next day on which more is by the passing of time alone; none goes by it.
     `by_time`: whether something of it is of that kind, found already or still waiting."""
 
@@ -185,9 +185,11 @@ def reconcile(case: Case, facts: Facts | None, clock: date) -> Reconciled:
     if case.references:
         found += _of_references(case)
     timed = list(_by_time(case, known)) if known.orders else []
-    found += [finding for day, finding in timed if clock - day >= WAIT]
-    waiting = [day for day, _ in timed if clock - day < WAIT]
-    due = min(waiting) + WAIT if waiting and min(waiting) <= date.max - WAIT else None
+    due = None
+    if timed:
+        found += [finding for day, finding in timed if clock - day >= WAIT]
+        waiting = [day for day, _ in timed if clock - day < WAIT]
+        due = min(waiting) + WAIT if waiting and min(waiting) <= date.max - WAIT else None
     if len(found) > 1:
         found.sort(key=lambda one: one.place)
     return Reconciled(tuple(found), due, bool(timed))
@@ -223,8 +225,11 @@ class _Undecided:
 
 
 def _undecided(case: Case) -> _Undecided:
-    orders, transports = travelled([order for _, order in _records(case, TravelOrder)], records_of(case))
-    return _Undecided([handover for _, handover in _records(case, CaseHandover)], orders, transports)
+    standing = [event.record for event in case.events if not event.record.retracted]
+    handovers = [record for record in standing if isinstance(record, CaseHandover)]
+    ordered = [record for record in standing if isinstance(record, TravelOrder)]
+    orders, transports = travelled(ordered, records_of(case)) if ordered else ([], [])
+    return _Undecided(handovers, orders, transports)
 
 
 def _decision_missing(case: Case) -> list[Finding]:

@@ -187,8 +187,9 @@ def canonical_json(record: Record) -> bytes:
 def latest(one: Event, other: Event) -> Event:
     """The revision that holds, of two of one registration: the greater in one total order, and so commutative,
     associative and idempotent (law 1). An event that is delivered twice stands at the place of the first."""
-    if one.version != other.version:
-        return one if one.version > other.version else other
+    ours, theirs = one.version, other.version
+    if ours != theirs:
+        return one if ours > theirs else other
     if one.record == other.record:
         return one if one.offset <= other.offset else other
     return max(one, other, key=lambda event: canonical_json(event.record))

@@ -46,7 +46,8 @@ class ChangelogUndecodable(LoadFailed):
 class TableSpec:
     """A table: its changelog topic, how a row is written and read, and the merge of two rows of one key.
 
-    `merge` must be commutative, associative and idempotent.
+    `merge` must be commutative, associative and idempotent. `large`: the rows lie in memory encoded (see rows.py), and
+    equal rows are encoded alike.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TableSpec:
     encode: Callable[[Row], bytes]
     decode: Callable[[bytes, bytes], Row]
     merge: Callable[[Row, Row], Row]
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,11 +81,12 @@ class Owner:
 
 @dataclass(slots=True)
 class Loaded:
-    """One partition of a table as its changelog has it, from `beginning` to before `end`."""
+    """One partition of a table as its changelog has it, from `beginning` to before `end`. The rows of a large table
+    are encoded."""
 
     beginning: int
     end: int
-    rows: dict[bytes, Row] = field(default_factory=dict)
+    rows: dict[bytes, Any] = field(default_factory=dict)
     owner: Owner = field(default_factory=Owner)
     records: int = 0
     merged: int = 0
@@ -91,8 +94,8 @@ class Loaded:
     outdated: set[bytes] = field(default_factory=set)  # keys whose last record is not all that is known
 
     def take(self, spec: TableSpec, records: Sequence[Any]) -> None:
-        """Merge records into the rows. Raises ChangelogUndecodable."""
-        rows, decode, merge = self.rows, spec.decode, spec.merge
+        """Merge records into the rows. Raises ChangelogUndecodable, also for a row that stays encoded."""
+        rows, decode, large = self.rows, spec.decode, spec.large
         self.records += len(records)
         for record in records:
             key, value = record.key, record.value
@@ -103,16 +106,22 @@ class Loaded:
                     self.tombstones[key] = record.offset
                 elif key == EPOCH_KEY:
                     self.owner = max(self.owner, Owner.decode(value, record.offset))
-                elif key in rows:
-                    row = decode(key, value)
-                    merged = rows[key] = merge(rows[key], row)
-                    self.merged += 1
-                    (self.outdated.discard if merged == row else self.outdated.add)(key)
                 else:
-                    rows[key] = decode(key, value)
+                    row = decode(key, value)
+                    if key in rows:
+                        self._merge(spec, key, row)
+                    else:
+                        rows[key] = value if large else row
             except Exception as error:  # whatever a decoder raises; its text may quote the row
                 where = f"{record.topic}/{record.partition} offset {record.offset}"
                 raise ChangelogUndecodable(f"{where}: {type(error).__name__}") from None
+
+    def _merge(self, spec: TableSpec, key: bytes, row: Row) -> None:
+        held = self.rows[key]
+        merged = spec.merge(spec.decode(key, held) if spec.large else held, row)
+        self.rows[key] = spec.encode(merged) if spec.large else merged
+        self.merged += 1
+        (self.outdated.discard if merged == row else self.outdated.add)(key)
 
     def loss(self) -> str | None:
         """What is missing of what the last owner had; None when nothing is known to be."""

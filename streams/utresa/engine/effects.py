@@ -64,13 +64,13 @@ class WriteFailed(EngineError):
 class Takeover:
     """A partition that is ours from now on.
 
-    `rows` are, by table, the rows just loaded; the engine puts what is written into these very dicts. `offsets` say, by
-    topic, which record is read next, `ends` where the topic ended at the takeover: the rows may know of records up to
-    there. `epoch` is greater than that of every owner before: a fencing token, kept in the changelog.
+    `rows` are, by table, the rows just loaded; the engine puts what is written into these very objects. `offsets` say,
+    by topic, which record is read next, `ends` where the topic ended at the takeover: the rows may know of records up
+    to there. `epoch` is greater than that of every owner before: a fencing token, kept in the changelog.
     """
 
     partition: int
-    rows: Mapping[str, dict[bytes, Row]]
+    rows: Mapping[str, Mapping[bytes, Row]]
     offsets: Mapping[str, int]
     ends: Mapping[str, int]
     epoch: int

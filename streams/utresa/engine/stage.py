@@ -19,11 +19,11 @@ from faust.types import TP
 from utresa import logs
 from utresa.engine import failpoints
 from utresa.engine.blocks import BlockMessage
-from utresa.engine.changelog import EPOCH_KEY, Owner, Row, TableSpec
+from utresa.engine.changelog import EPOCH_KEY, Owner, TableSpec
 from utresa.engine.effects import BlockEffects, Encoded, PartitionLost, Processor, Takeover
 from utresa.engine.errors import EngineError
 from utresa.engine.inputs import Standing
-from utresa.engine.store import RowStore, RowTable
+from utresa.engine.store import Rows, RowStore, RowTable
 
 if TYPE_CHECKING:
     from utresa.engine.worker import EngineApp
@@ -69,7 +69,7 @@ class Stage:
         self.app = app
         self.processor = processor
         self.tables = {spec.name: self._table(spec) for spec in processor.tables}
-        self.held: dict[int, Mapping[str, dict[bytes, Row]]] = {}
+        self.held: dict[int, Mapping[str, Rows]] = {}
         self.lanes = [Lane() for _ in range(app.settings.partitions)]
         app.task(self.tick)
         app.task(self.work)
@@ -99,9 +99,7 @@ class Stage:
                 self.app.metrics.lag_records.labels(topic, partition).set(takeover.ends[topic] - offset)
         log.info("partitions-assigned", processor=self.processor.name, partitions=sorted(gained))
 
-    async def _takeover(
-        self, partition: int, rows: Mapping[str, dict[bytes, Row]], standings: Mapping[TP, Standing]
-    ) -> Takeover:
+    async def _takeover(self, partition: int, rows: Mapping[str, Rows], standings: Mapping[TP, Standing]) -> Takeover:
         mine = {topic: standings[TP(topic, partition)] for topic in self.processor.topics}
         return Takeover(
             partition=partition,
@@ -132,7 +130,7 @@ class Stage:
         for store in stores:
             loaded, encode = store.loaded[partition], store.spec.encode
             loaded.owner = Owner(epoch, len(loaded.rows), loaded.beginning)
-            rows: list[Encoded] = [(key, encode(loaded.rows[key]), []) for key in loaded.to_write_anew()]
+            rows: list[Encoded] = [(key, encode(store.rows[partition][key]), []) for key in loaded.to_write_anew()]
             rows.append((EPOCH_KEY, loaded.owner.encode(), []))
             store.wrote(await self.app.publisher.publish(store.spec.topic, {partition: rows}))
         return epoch
@@ -244,7 +242,7 @@ class Stage:
     def _stores(self) -> dict[str, RowStore]:
         return {name: table.store for name, table in self.tables.items()}
 
-    def _rows(self, partition: int) -> dict[str, dict[bytes, Row]]:
+    def _rows(self, partition: int) -> dict[str, Rows]:
         return {name: store.rows[partition] for name, store in self._stores().items()}
 
     def _copartitioned(self, assigned: set[TP]) -> set[int]:
@@ -255,6 +253,6 @@ class Stage:
         return first
 
 
-def _same(held: Mapping[str, dict[bytes, Row]], gained: Mapping[str, dict[bytes, Row]] | None) -> bool:
-    """Whether these are the very dicts. Without tables there is nothing to tell by, so no."""
+def _same(held: Mapping[str, Rows], gained: Mapping[str, Rows] | None) -> bool:
+    """Whether these are the very rows. Without tables there is nothing to tell by, so no."""
     return bool(held) and gained is not None and all(gained[name] is rows for name, rows in held.items())

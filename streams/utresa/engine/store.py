@@ -1,4 +1,4 @@
-"""Faust tables whose rows stay decoded in memory, one dict per partition, and load their own changelog.
+"""Faust tables whose rows are in memory, by partition and key, and that load their own changelog.
 
 Faust's recovery is per record, keeps the rows of partitions that went elsewhere, waits for offsets that
 compaction removed, and ends for good, silently, when a step times out. Here a store loads its partitions
@@ -30,9 +30,12 @@ from utresa.engine import changelog
 from utresa.engine.blocks import BlockConsumer
 from utresa.engine.changelog import Loaded, LoadFailed, Row, TableSpec
 from utresa.engine.errors import EngineError
+from utresa.engine.rows import EncodedRows
 from utresa.metrics import Metrics
 
 log = logs.logger("store")
+
+Rows = dict[bytes, Row] | EncodedRows
 
 
 class LoadTimeout(LoadFailed):
@@ -45,7 +48,7 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
     def __init__(self, table: RowTable) -> None:
         super().__init__("rows://", table.app, table, table_name=table.name)
         self.spec = table.spec
-        self.rows: dict[int, dict[bytes, Row]] = {}
+        self.rows: dict[int, Rows] = {}
         self.loaded: dict[int, Loaded] = {}
         self.ends: dict[int, int] = {}  # of the changelog, as far as is known; what is written moves it
         self._generation = -1
@@ -90,7 +93,8 @@ class RowStore(Store):  # type: ignore[type-arg]  # Faust's type parameters mean
     def hold(self, loaded: Mapping[int, Loaded]) -> None:
         """Have these partitions, as they were loaded."""
         self.loaded.update(loaded)
-        self.rows.update({partition: one.rows for partition, one in loaded.items()})
+        for partition, one in loaded.items():
+            self.rows[partition] = EncodedRows(self.spec, one.rows) if self.spec.large else one.rows
         self.ends.update({partition: one.end for partition, one in loaded.items()})
 
     def wrote(self, ends: Mapping[int, int]) -> None:

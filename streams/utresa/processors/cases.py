@@ -24,7 +24,7 @@ import msgspec
 
 from utresa.domain.case import Case, merge, take, with_reference
 from utresa.domain.editions import Edition
-from utresa.domain.exits import assess
+from utresa.domain.exits import Facts, assess
 from utresa.domain.records import Event
 from utresa.domain.reference import Reference
 from utresa.engine.blocks import Block
@@ -88,6 +88,7 @@ TABLE = TableSpec(
     encode=encode,
     decode=lambda _key, value: _decode_row(value),
     merge=merge,
+    large=True,
 )
 INPUTS = tuple(topic.name for topic in CASE_INPUTS)
 FEEDING = (*INPUTS, CASE_EVENT.name)
@@ -174,28 +175,28 @@ class Keeping:
     @classmethod
     async def rebuilt(cls, takeover: Takeover, definitions: Definitions, partitions: int) -> Keeping:
         """From the rows, perhaps a million of them."""
-        as_of = date.min
-        async for cases in pieces(takeover.rows[TABLE.name].values()):
-            as_of = max(as_of, *(case.as_of for case in cases))
-        keeping = cls(takeover, definitions, partitions, as_of)
-        async for rows in pieces(keeping.rows.items()):
-            assessed = [(key, case, assess(case)) for key, case in rows]
-            keeping.running.include((key, facts) for key, _, facts in assessed)
-            for key, case, facts in assessed:
-                keeping.reconciliation.include(key, case, facts)
-            keeping.recheck.include(key for key, _ in rows)
-        return keeping
+        rows, running, as_of = takeover.rows[TABLE.name], Running(definitions), date.min
 
-    def __init__(self, takeover: Takeover, definitions: Definitions, partitions: int, as_of: date) -> None:
-        """As of that day, without figures and findings yet."""
-        self.rows: dict[bytes, Case] = takeover.rows[TABLE.name]
+        def assessed(key: bytes) -> tuple[bytes, Facts | None]:
+            nonlocal as_of
+            case: Case = rows[key]
+            as_of = max(as_of, case.as_of)
+            return key, assess(case)
+
+        async for keys in pieces(rows):
+            running.include(map(assessed, keys))
+        return cls(takeover, running, partitions, as_of)
+
+    def __init__(self, takeover: Takeover, running: Running, partitions: int, as_of: date) -> None:
+        """As of that day, with the figures of the rows."""
+        self.rows: Mapping[bytes, Case] = takeover.rows[TABLE.name]
         self.partition = takeover.partition
         self.partitions = partitions
-        self.definitions = definitions
-        self.running = Running(definitions)
+        self.definitions = running.definitions
+        self.running = running
         self.recheck = Recheck()
         self.position = Position(Cases.name, takeover, as_of)
-        self.reconciliation = Reconciliation(as_of, self.partition)
+        self.reconciliation = Reconciliation(as_of, self.partition, self.rows)
         self.unsaid = Unsaid()
         self.last_cut = -1
         self.journal: Journal | None = None
@@ -235,7 +236,7 @@ class Keeping:
             shares[key] = self.definitions.shares(facts)
             moved = difference(self.running.of(key), shares[key])
             add(total, moved)
-            self.recheck.note(key, key not in self.rows, moved)
+            self.recheck.note(key, moved)
             if key in late:
                 for place, cause in self.definitions.causes(late[key], moved, self.position.version):
                     causes[place].append(cause)
@@ -383,19 +384,23 @@ class Cases:
                 case ReferenceMark():
                     keeping.hear(message, outbox)
                 case Clock(as_of):
-                    keeping.reconciliation.advance(keeping.rows, as_of, outbox)
+                    keeping.reconciliation.advance(as_of, outbox)
 
     async def on_tick(self, partition: int, effects: Effects) -> None:
         """Say what has not been said yet: also what the rows say where no block has come since the takeover, for an
         edition that the owner before did not know waits for it.
 
-        Say that the partition is alive, and go on recounting its figures; say them anew where they were wrong."""
+        Say that the partition is alive, look into more cases for findings after a takeover, and go on recounting the
+        figures; say them anew where they were wrong."""
         keeping = self.keeping[partition]
         if keeping.rows and not keeping.position.blocks:
             keeping.position.blocks = 1
         if keeping.position.blocks:
             await effects.send_all(keeping.words())
         await self.pulse.beat(keeping.position, effects)
+        found: Outbox = {}
+        keeping.reconciliation.look(found)
+        await effects.send_all(found)
         wrong = await keeping.recheck.step(keeping.running, keeping.rows)
         if wrong is not None:
             self.recounts.ended(partition, wrong)

@@ -16,7 +16,7 @@ import msgspec
 
 from utresa.domain.editions import Edition
 from utresa.domain.findings import Finding, reference_findings
-from utresa.domain.records import Event, outcome
+from utresa.domain.records import Event, Outcome, outcome
 from utresa.domain.reference import Reference, merge_references, reference_of, with_claim, with_event
 from utresa.engine.blocks import Block
 from utresa.engine.changelog import TableSpec
@@ -62,8 +62,12 @@ class Correlated:
             self.causes[key] = event
 
 
-def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) -> Correlated:
-    """The block's claims, or its records, into the references. Pure: `rows` stays as it is."""
+def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int, *, caught_up: bool) -> Correlated:
+    """The block's claims, or its records, into the references. Pure: `rows` stays as it is.
+
+    Until the partition has `caught_up` since it was taken over, a claim that the rows know may have been written by an
+    owner that died before it answered the records which had waited for it.
+    """
     done = Correlated()
     if block.topic == LINK.name:
         for _, message, _offset in told(block, decode_reference_message):
@@ -77,7 +81,7 @@ def correlate(rows: Mapping[bytes, Reference], block: Block, partitions: int) ->
         return done
     for _, event, _ in accepted(block, (), partitions, done.before, done.receipts):
         assert isinstance(event, Event)
-        _arrive(done, rows, event, block)
+        _arrive(done, rows, event, block, caught_up)
         done.as_of = max(done.as_of, event.record.revised_on)
     return done
 
@@ -94,7 +98,7 @@ def _claim(done: Correlated, rows: Mapping[bytes, Reference], link: Link, partit
             add_receipt(done.receipts, event.topic, partition, event.offset, event.ce_id, "accepted")
 
 
-def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, block: Block) -> None:
+def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, block: Block, caught_up: bool) -> None:
     partition = block.partition
     named = reference_of(event)
     assert named is not None
@@ -104,10 +108,11 @@ def _arrive(done: Correlated, rows: Mapping[bytes, Reference], event: Event, blo
     done.keep(key, event, before, after)
     held = next((one for one in before.events if one.identity == event.identity), None)
     became = outcome(held, event)
-    if held is not None and before.owner is None and held not in after.events:
+    if held is not None and held not in after.events and not (before.owner is not None and caught_up):
         # The row will have forgotten it, and a replay can say this only of what comes again with it.
         outbox = done.before if held.offset < block.records[0].offset else done.receipts
-        add_receipt(outbox, held.topic, partition, held.offset, held.ce_id, "superseded")
+        word: Outcome = "superseded" if before.owner is None else "accepted"
+        add_receipt(outbox, held.topic, partition, held.offset, held.ce_id, word)
     stands = any((one.identity, one.offset) == (event.identity, event.offset) for one in after.events)
     if became == "accepted" and after.owner is None and not stands:
         became = "superseded"  # it comes again, and another revision had passed it by while it waited
@@ -170,7 +175,7 @@ class Correlate:
         self.editions = editions
         self.pulse = pulse
         self.metrics = metrics
-        self.rows: dict[int, dict[bytes, Reference]] = {}
+        self.rows: dict[int, Mapping[bytes, Reference]] = {}
         self.positions: dict[int, Position] = {}
         self.marks: dict[int, Marks] = {}
         self.waiting: dict[int, Waiting] = {}
@@ -178,7 +183,7 @@ class Correlate:
 
     async def assigned(self, takeover: Takeover) -> None:
         """A partition is ours."""
-        references: dict[bytes, Reference] = takeover.rows[TABLE.name]
+        references: Mapping[bytes, Reference] = takeover.rows[TABLE.name]
         as_of = date.min
         waiting = Waiting(takeover.partition, self.metrics)
         async for some in pieces(references.items()):
@@ -200,7 +205,7 @@ class Correlate:
         """Correlate, tell, write, answer: the order is the guarantee (see above)."""
         rows, position = self.rows[block.partition], self.positions[block.partition]
         started = perf_counter()
-        done = correlate(rows, block, self.partitions)
+        done = correlate(rows, block, self.partitions, caught_up=position.caught_up)
         position.advance(block, done.as_of)
         post(done.before, CASE_EVENT.name, news(done, since(oldest(block))))
         post(done.before, DISCREPANCY.name, self.findings[block.partition].changed(done))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from utresa.codec import MOST_CHARACTERS, Refused, decode, wire_value
+from utresa.codec import MOST_CHARACTERS, Refused, decode, receipt_value
 from utresa.domain.editions import Edition
 from utresa.domain.records import Event, FeedStatus
 from utresa.engine.blocks import Block, Record
@@ -82,15 +82,8 @@ def add_receipt(
     receipts: Receipts, topic: str, partition: int, offset: int, event_id: str, outcome: str, reason: str | None = None
 ) -> None:
     """What became of one record of an input topic, for its agency (law 5)."""
-    said = {
-        "ce_id": event_id,
-        "topic": topic,
-        "partition": partition,
-        "offset": offset,
-        "outcome": outcome,
-        "reason": reason,
-    }
-    message = Message(event_id.encode(), wire_value("Receipt", said), partition=partition)
+    value = receipt_value(event_id, topic, partition, offset, outcome, reason)
+    message = Message(event_id.encode(), value, partition=partition)
     receipts.setdefault(_RECEIPT_TOPICS[topic], []).append(message)
     receipts.answered[topic, outcome, reason] += 1
 

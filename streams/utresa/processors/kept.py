@@ -62,8 +62,8 @@ class KeptPartition:
     def __init__(
         self,
         takeover: Takeover,
-        rows: dict[bytes, Total],
-        published: dict[bytes, bytes],
+        rows: Mapping[bytes, Total],
+        published: Mapping[bytes, bytes],
         editions: Sequence[Edition],
         partitions: int,
     ) -> None:

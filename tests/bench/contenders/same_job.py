@@ -6,6 +6,7 @@ No receipts, no dead letters, no findings, no causes of revisions, no references
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from utresa import logs
@@ -35,7 +36,7 @@ class Job:
 
     def __init__(self) -> None:
         self.definitions = Definitions(EDITIONS)
-        self.rows: dict[int, dict[bytes, Case]] = {}
+        self.rows: dict[int, Mapping[bytes, Case]] = {}
         self.running: dict[int, Running] = {}
         self.blocks = 0
 
@@ -67,7 +68,7 @@ class Job:
         """Nothing happens by the passing of time."""
 
 
-def fold(rows: dict[bytes, Case], block: Block) -> dict[bytes, Case]:
+def fold(rows: Mapping[bytes, Case], block: Block) -> dict[bytes, Case]:
     """The rows that the block changes, as they then are."""
     changed: dict[bytes, Case] = {}
     for record in block.records:
