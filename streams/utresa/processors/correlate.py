@@ -27,7 +27,7 @@ from utresa.processors.cuts import Marks
 from utresa.processors.freshness import Pulse
 from utresa.processors.intake import Position, Receipts, accepted, add_receipt, oldest, post, since, told
 from utresa.processors.messages import CaseMark, Link, News, Seen, decode_reference_message, encode
-from utresa.processors.readback import ReadBack
+from utresa.processors.readback import KeyValue, ReadBack
 from utresa.processors.reconciliation import discrepancy, mended
 from utresa.processors.waiting import Waiting
 from utresa.topics import CASE_EVENT, DISCREPANCY, LINK, REFERENCE_INPUTS, REFERENCES_CHANGELOG
@@ -50,7 +50,7 @@ class Correlated:
     rows: dict[bytes, Reference] = field(default_factory=dict)
     causes: dict[bytes, Event] = field(default_factory=dict)
     marks: list[CaseMark] = field(default_factory=list)
-    seen: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    seen: list[KeyValue] = field(default_factory=list)
     before: Receipts = field(default_factory=Receipts)
     receipts: Receipts = field(default_factory=Receipts)
     as_of: date = date.min

@@ -25,8 +25,7 @@ class Publication:
         """Among all editions, which say when a year's report was published."""
         self.edition = edition
         self.editions = editions
-        self._measures = {measure.name: measure for measure in edition.measures}
-        self._dimensions = {name: [one.name for one in measure.by] for name, measure in self._measures.items()}
+        self._dimensions = {measure.name: [one.name for one in measure.by] for measure in edition.measures}
 
     def dims(self, key: Key) -> dict[str, str]:
         """A figure's dimensions, sorted by name."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from utresa.engine.effects import Message
 
-Seen = tuple[bytes, bytes | None]
+KeyValue = tuple[bytes, bytes | None]
 """A key and the value that readers see under it."""
 
 
@@ -26,7 +26,7 @@ class ReadBack:
         for message in messages:
             self.sent.setdefault(message.key or b"", []).append(message.value)
 
-    def foreign(self, read: Iterable[Seen]) -> dict[bytes, bytes | None]:
+    def foreign(self, read: Iterable[KeyValue]) -> dict[bytes, bytes | None]:
         """Of what is read, in the order of the log, what somebody else has written last. What the owner has sent
         since, and will read later, stands above it."""
         found: dict[bytes, bytes | None] = {}

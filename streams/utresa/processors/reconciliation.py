@@ -17,7 +17,7 @@ from utresa.domain.findings import Finding, Reconciled, reconcile
 from utresa.domain.reference import ALERT, ORDER
 from utresa.engine.effects import Message
 from utresa.processors.intake import Outbox, post
-from utresa.processors.readback import ReadBack, Seen
+from utresa.processors.readback import KeyValue, ReadBack
 from utresa.topics import DISCREPANCY
 
 # Of some 20 µs each, and a seventh is said again: 10 ms in every tick of 200 ms, so a million in four partitions take
@@ -32,7 +32,7 @@ def of_reference(key: bytes) -> bool:
 
 
 def mended(
-    seen: Iterable[Seen], sent: ReadBack, found: Callable[[bytes], Sequence[Finding]], partition: int
+    seen: Iterable[KeyValue], sent: ReadBack, found: Callable[[bytes], Sequence[Finding]], partition: int
 ) -> list[Message]:
     """What is found under the keys that somebody else has written last, where readers see something else."""
     messages = []
@@ -94,7 +94,7 @@ class Reconciliation:
         if found != before:
             self._say(key, outbox)
 
-    def mended(self, seen: Iterable[Seen]) -> list[Message]:
+    def mended(self, seen: Iterable[KeyValue]) -> list[Message]:
         """What stands, where readers see something else that an owner before has said."""
         return mended(seen, self.sent, self._of, self.partition)
 
