@@ -110,10 +110,13 @@ def test_should_give_one_final_receipt_but_for_a_few_records_that_the_crash_brin
 
 
 def test_should_say_of_each_record_what_it_was_when_it_came(arrivals: list[Arrived], receipts: Receipts) -> None:
-    """What waits was news, or the same again; it may be superseded before its case is known."""
+    """What waits was news, or the same again; it may be superseded before its case is known. The first word of a few
+    is that of a replay, where a worker died between a row and its receipts (deploy/decisions/0009-receipts.md)."""
     came = _as_they_came(arrivals)
     at_once = {place: said[0] for place, said in receipts.items() if said[0] != "waiting"}
-    assert at_once == {place: came[place] for place in at_once}
+    other = Counter((came[place], word) for place, word in at_once.items() if word != came[place])
+    assert other.keys() <= {("duplicate", "accepted"), ("superseded", "accepted"), ("accepted", "superseded")}
+    assert other.total() < len(at_once) // 1000
     assert Counter(at_once.values()).keys() == {"accepted", "superseded", "duplicate", "refused"}
     assert {came[place] for place in receipts.keys() - at_once.keys()} <= {"accepted", "duplicate"}
 
