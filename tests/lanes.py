@@ -1,9 +1,9 @@
-"""Every rung of the tests, in lanes side by side: one computes, the others mostly wait for brokers and workers.
+"""Every rung of the tests, in two lanes side by side, since it has to be done on two cores.
 
     python -m tests.lanes [words for pytest]
 
-Each line is printed with its lane's name as soon as it is whole. The exit code is 0 when all are green, else that
-of the first that is not.
+Each line is printed with its lane's name as soon as it is whole, and at the end what took longest. The exit code is 0
+when all are green, else that of the first that is not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import IO
 
 ROOT = Path(__file__).parents[1]
 RUNGS = sorted({test.parent.name for test in ROOT.glob("tests/*/test_*.py")})
-WAITING = {"broker": ("broker", "page", "monitoring"), "faults": ("faults",)}
-LANES = {"memory": [rung for rung in RUNGS if rung not in sum(WAITING.values(), ())], **WAITING}
+BROKER = ["broker", "page", "monitoring"]
+LANES = {"broker": BROKER, "faults": [*(rung for rung in RUNGS if rung not in (*BROKER, "faults")), "faults"]}
+LONGEST = ("--durations=25", "--durations-min=3")
 
 
 def main(words: Sequence[str]) -> int:
@@ -39,7 +40,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _start(rungs: Sequence[str], words: Sequence[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pytest", *(f"tests/{rung}" for rung in rungs), *words]
+    command = [sys.executable, "-m", "pytest", *(f"tests/{rung}" for rung in rungs), *LONGEST, *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
