@@ -142,12 +142,12 @@ def recounting(blocks: Sequence[Block]) -> None:
     count.sums(EDITIONS)
 
 
-def taking_over(rows: Mapping[bytes, bytes]) -> None:
+def taking_over(rows: Mapping[bytes, bytes]) -> Keeping:
     """A worker loads these rows, read already, and rebuilds its figures."""
     loaded = Loaded(0, len(rows))
     loaded.take(TABLE, [Read(key, row, (), offset) for offset, (key, row) in enumerate(rows.items())])
     takeover = _takeover(EncodedRows(TABLE, loaded.rows))
-    asyncio.run(Keeping.rebuilt(takeover, Definitions(EDITIONS), 1))
+    return asyncio.run(Keeping.rebuilt(takeover, Definitions(EDITIONS), 1))
 
 
 def _takeover(rows: EncodedRows) -> Takeover:

@@ -80,10 +80,8 @@ def targets(parts: Mapping[str, Found | None]) -> Iterator[Target]:
     if (recovery := parts.get("recovery")) and recovery["rows"] >= A_MILLION:
         ready, of = recovery["ready_seconds"], spaced(recovery["rows"])
         yield Target(f"{of} rows ready", "at most 15 s", f"{ready:.0f} s", ready <= 15)
-        kib, records = recovery["kib_a_row"], recovery["records_a_row"]
-        yield Target(
-            "Memory a case of five records", "at most 1.5 KiB", f"{kib:.1f} KiB a case of {records:.1f}", kib <= 1.5
-        )
+    if (scale := parts.get("scale")) and (kib := scale["sizes"][-1]["kib_a_case_of_five"]) is not None:
+        yield Target("Memory a case of five records", "at most 1.5 KiB", f"{kib:.2f} KiB", kib <= 1.5)
     if recount := parts.get("recount"):
         largest = recount["sizes"][-1]
         speed, what = largest["records_per_second"], f"recount of {spaced(largest['records'])} records"
@@ -213,14 +211,15 @@ def _recount(found: Found) -> Iterator[str]:
 
 def _scale(found: Found) -> Iterator[str]:
     yield _wrapped(
-        "In memory, one process, processor time, no broker: decode, fold, encode rows and partials. Memory is that of "
-        "the rows and what they count as."
+        "In memory, one process, processor time, no broker: decode, fold, encode rows and partials. Memory is what a "
+        "worker that has taken the rows over keeps of each: key, row, what it counts as, what is found in it."
     )
-    yield "\n| records | cases | records a case | events/s | KiB a case |"
-    yield "|---|---|---|---|---|"
+    yield "\n| records | cases | records a case | events/s | KiB a case | KiB a case of five records |"
+    yield "|---|---|---|---|---|---|"
     for one in found["sizes"]:
         cells = [spaced(one[name]) for name in ("records", "cases")]
-        cells += [f"{one['records_a_case']:.1f}", spaced(one["events_per_second"]), f"{one['kib_a_case']:.1f}"]
+        cells += [f"{one['records_a_case']:.1f}", spaced(one["events_per_second"]), f"{one['kib_a_case']:.2f}"]
+        cells.append("" if one["kib_a_case_of_five"] is None else f"{one['kib_a_case_of_five']:.2f}")
         yield f"| {' | '.join(cells)} |"
     yield "\n| editions | events/s |\n|---|---|"
     for name, speed in found["editions"].items():
