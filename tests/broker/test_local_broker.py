@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 from utresa_connectors.local_broker import Broker, BrokerError, start, status, stop
 
+from tests.faults.cluster import wait_until_still
+
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get("UTRESA_KAFKA")), reason="UTRESA_KAFKA is set, so there may be no Java"
 )
 
 Start = Callable[..., Broker]
-STILL_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +69,6 @@ def _create_topic(address: str, name: str) -> None:
 
 def _topics(address: str) -> set[str]:
     return set(asyncio.run(_with_admin(address, lambda admin: admin.list_topics())))
-
-
-def _stop_still(pid: int) -> None:
-    """SIGSTOP, seen to work: its threads do not all stop at once, and one may still answer."""
-    os.kill(pid, signal.SIGSTOP)
-    end = time.monotonic() + STILL_SECONDS
-    while any(_state_of(task) != "T" for task in Path(f"/proc/{pid}/task").iterdir()):
-        assert time.monotonic() < end, "some thread goes on"
-        time.sleep(0.01)
-
-
-def _state_of(task: Path) -> str:
-    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_starting_twice_is_starting_once(running: Path, jars_dir: Path) -> None:
@@ -169,7 +156,8 @@ def test_a_broker_that_cannot_start_names_its_log(started: Start, data_dir: Path
 
 def test_a_broker_that_does_not_answer_is_said_so_and_can_be_stopped(started: Start, data_dir: Path) -> None:
     broker = started()
-    _stop_still(broker.pid)
+    os.kill(broker.pid, signal.SIGSTOP)
+    wait_until_still(broker.pid, "the broker")
     with pytest.raises(BrokerError, match="utresa broker stop"):
         status(data_dir)
     os.kill(broker.pid, signal.SIGCONT)

@@ -175,10 +175,10 @@ class Worker:
         return ended
 
     def pause(self) -> int:
-        """SIGSTOP, seen to work: the process is in state T. Its pid."""
+        """SIGSTOP, seen to work. Its pid."""
         with self._lock:
             process = self._require(self._signal(signal.SIGSTOP, killed=False, asked=False))
-        wait_until(lambda: state_of(process.popen.pid) == "T", 5, f"worker-{self.index} in state T")
+        wait_until_still(process.popen.pid, f"worker-{self.index}")
         results.ledger().faults["worker paused"] += 1
         return process.popen.pid
 
@@ -363,9 +363,9 @@ class Broker:
         results.ledger().faults["broker killed"] += 1
 
     def pause(self) -> None:
-        """SIGSTOP, seen to work: every thread of it is in state T."""
+        """SIGSTOP, seen to work."""
         os.kill(self.pid, signal.SIGSTOP)
-        wait_until(lambda: state_of(self.pid) == "T", 5, "the broker in state T")
+        wait_until_still(self.pid, "the broker")
         self.paused = True
         results.ledger().faults["broker paused"] += 1
 
@@ -525,10 +525,19 @@ def quiet_port() -> int:
     raise AssertionError(f"no free port in {QUIET_PORTS}")
 
 
+def wait_until_still(pid: int, what: str) -> None:
+    """After SIGSTOP, until every thread is in state T: they do not stop at once, and one may still answer."""
+    wait_until(lambda: set(_states(pid, "-L")) == {"T"}, 5, f"every thread of {what} in state T")
+
+
 def state_of(pid: int) -> str:
     """The letter of a process's state as ps has it; empty when there is none."""
-    shown = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip()[:1]
+    return next(iter(_states(pid)), "")[:1]
+
+
+def _states(pid: int, *words: str) -> list[str]:
+    shown = subprocess.run(["ps", *words, "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.split()
 
 
 def read_events(log: Path) -> Iterator[dict[str, Any]]:
